@@ -1,0 +1,750 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause */
+/*
+ * libvfiomem: access to memory that a device or a guest watches.
+ *
+ * memcpy() may split, repeat, widen and reorder accesses.  Nobody minds while
+ * nobody looks; a device register, a ring that a guest polls, or a mapping
+ * that takes only aligned accesses does.  The calls below say what each of
+ * their accesses is.
+ *
+ * Errors are negative errno values, and each has one meaning here:
+ *
+ *	-EINVAL		the arguments contradict each other or the memory
+ *	-EOPNOTSUPP	this CPU cannot do that on memory of this mode
+ *	-ENOBUFS	the order asked for needs more scratch than there is
+ *	-EIO		a guarded call met memory that is gone
+ *	-ENODEV		the region cannot be mapped
+ *	-EPROTO		the kernel's answer contradicts itself
+ *
+ * or come from the system call that failed.  A call that returns -EINVAL,
+ * -EOPNOTSUPP or -ENOBUFS has accessed nothing.
+ */
+#ifndef VFIOMEM_H
+#define VFIOMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(__LP64__)
+#error "libvfiomem needs a 64-bit CPU: it promises single accesses of 8 bytes"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The inlines are exported as functions of the same names as well, for
+ * languages that cannot use a C inline.  A binding generator that wants to see
+ * plain declarations can define this as empty.
+ */
+#ifndef VFIOMEM_INLINE
+#define VFIOMEM_INLINE static inline
+#endif
+
+/* ------------------------------------------------------------------------
+ * Attributes
+ */
+
+/**
+ * enum vfiomem_mode - how memory is mapped
+ *
+ * The first four are those of enum vfio_mmap_cache_mode.  The values are
+ * names, not an order.  Any other value is treated as NONCACHED memory that
+ * allows nothing, whatever the access bits say.
+ *
+ * @VFIOMEM_NONCACHED: x86 UC or UC-; arm64 Device-nGnRnE
+ * @VFIOMEM_DEVICE: arm64 Device-nGnRE
+ * @VFIOMEM_WRITECOMBINE: x86 WC; arm64 Normal Non-cacheable
+ * @VFIOMEM_NORMAL: cacheable and coherent
+ * @VFIOMEM_NONE: no memory that the CPU can reach: every call answers -EINVAL
+ * @VFIOMEM_PRIVATE: ordinary memory that nobody else looks at
+ */
+enum vfiomem_mode {
+	VFIOMEM_NONCACHED	= 0,
+	VFIOMEM_DEVICE		= 1,
+	VFIOMEM_WRITECOMBINE	= 2,
+	VFIOMEM_NORMAL		= 3,
+	VFIOMEM_NONE		= 0xfe,
+	VFIOMEM_PRIVATE		= 0xff,
+};
+
+/* Access bits: the values of VFIO_MMAP_ACCESS_* in <linux/vfio_cachemode.h>. */
+#define VFIOMEM_UNALIGNED	(1U << 0)	/* unaligned accesses do not fault */
+#define VFIOMEM_VECTOR		(1U << 1)	/* accesses of more than 8 bytes */
+#define VFIOMEM_ATOMIC		(1U << 2)	/* CPU read-modify-write */
+#define VFIOMEM_READ_IDEMPOTENT	(1U << 3)	/* bears repeated, early reads */
+#define VFIOMEM_WRITE_MERGE	(1U << 4)	/* bears combined, late writes */
+#define VFIOMEM_COHERENT	(1U << 5)	/* with the device's own accesses */
+#define VFIOMEM_ZERO_LINE	(1U << 6)	/* cache line zeroing works */
+
+/**
+ * struct vfiomem_attr - what may be done to a piece of memory
+ *
+ * Eight bytes, passed by value in a register.  All zeroes is the strictest:
+ * uncached, aligned accesses of at most 8 bytes.
+ *
+ * @mode: enum vfiomem_mode
+ * @reserved: 0
+ * @max_width: widest access that the memory takes, in bytes, a power of two
+ *	(another value counts as the power of two below it); 0: no limit
+ * @access: VFIOMEM_UNALIGNED and its like
+ */
+struct vfiomem_attr {
+	uint8_t mode;
+	uint8_t reserved;
+	uint16_t max_width;
+	uint32_t access;
+};
+
+#ifdef __cplusplus
+#define VFIOMEM_ATTR(mode, max_width, access) \
+	(vfiomem_attr{ (uint8_t)(mode), 0, (uint16_t)(max_width), (access) })
+#else
+#define VFIOMEM_ATTR(mode, max_width, access) \
+	((struct vfiomem_attr){ (mode), 0, (max_width), (access) })
+#endif
+
+/* Where the CPU does not fault on, or emulate, unaligned cacheable accesses. */
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__powerpc64__)
+#define VFIOMEM_RAM_UNALIGNED	VFIOMEM_UNALIGNED
+#else
+#define VFIOMEM_RAM_UNALIGNED	0U
+#endif
+
+/**
+ * VFIOMEM_ATTR_RAM - guest memory
+ *
+ * vCPUs and devices watch it, so each byte is read once and written once, and
+ * the orders hold.
+ */
+#define VFIOMEM_ATTR_RAM						      \
+	VFIOMEM_ATTR(VFIOMEM_NORMAL, 0, VFIOMEM_RAM_UNALIGNED | VFIOMEM_VECTOR |\
+		     VFIOMEM_ATOMIC | VFIOMEM_READ_IDEMPOTENT |		      \
+		     VFIOMEM_WRITE_MERGE | VFIOMEM_COHERENT | VFIOMEM_ZERO_LINE)
+
+/**
+ * VFIOMEM_ATTR_PRIVATE - memory of the caller's own
+ *
+ * Nobody watches: on this side of a copy no promise but the bytes.
+ */
+#define VFIOMEM_ATTR_PRIVATE						      \
+	VFIOMEM_ATTR(VFIOMEM_PRIVATE, 0, VFIOMEM_RAM_UNALIGNED | VFIOMEM_VECTOR |\
+		     VFIOMEM_ATOMIC | VFIOMEM_READ_IDEMPOTENT |		      \
+		     VFIOMEM_WRITE_MERGE | VFIOMEM_COHERENT | VFIOMEM_ZERO_LINE)
+
+/* Memory that cannot be accessed at all, such as a hole in a region. */
+#define VFIOMEM_ATTR_NONE	VFIOMEM_ATTR(VFIOMEM_NONE, 0, 0)
+
+/* ------------------------------------------------------------------------
+ * Copies
+ */
+
+/**
+ * enum vfiomem_order - in which order the accesses of a call are seen
+ *
+ * An order belongs to a side.  A side whose mode is VFIOMEM_PRIVATE is not
+ * watched and has none.  ACQUIRE and ASCENDING_READ are for a watched source,
+ * PUBLISH and ASCENDING_WRITE for a watched destination: on a side that is not
+ * watched, and in a call that has no such side, they are -EINVAL.  Where both
+ * sides are watched an order of each may be combined, as in
+ * ``VFIOMEM_ACQUIRE | VFIOMEM_PUBLISH``; the side that none is given for is
+ * RELAXED.  ASCENDING means every watched side, and is right for any call.
+ *
+ * Two orders for one side, and PLAIN together with another, are -EINVAL.
+ *
+ * @VFIOMEM_RELAXED: no order.  Until vfiomem_wmb(), vfiomem_rmb() or
+ *	vfiomem_flush_wc() nothing is said about who sees what when.
+ * @VFIOMEM_PUBLISH: the last granule of the destination is an access of its
+ *	own.  It becomes visible after all other bytes of the call, and after
+ *	all earlier stores of this thread to memory of any mode.  On NORMAL
+ *	memory it also comes after the thread's earlier loads, as a release.
+ * @VFIOMEM_ACQUIRE: the first granule of the source is an access of its own,
+ *	and is read before the other bytes of the call.
+ * @VFIOMEM_ASCENDING_WRITE: every write is visible before the next one, in
+ *	address order.
+ * @VFIOMEM_ASCENDING_READ: every read is done before the next one, in address
+ *	order.
+ * @VFIOMEM_ASCENDING: both, on the sides that are watched
+ * @VFIOMEM_PLAIN: nobody watches now.  On NORMAL memory that takes every
+ *	access this is libc's memmove() or memset(); on other memory, RELAXED.
+ */
+enum vfiomem_order {
+	VFIOMEM_RELAXED		= 0,
+	VFIOMEM_PUBLISH		= 1 << 0,
+	VFIOMEM_ACQUIRE		= 1 << 1,
+	VFIOMEM_ASCENDING_WRITE	= 1 << 2,
+	VFIOMEM_ASCENDING_READ	= 1 << 3,
+	VFIOMEM_ASCENDING	= (1 << 2) | (1 << 3),
+	VFIOMEM_PLAIN		= 1 << 4,
+};
+
+/**
+ * VFIOMEM_GRANULE() - give the granule of PUBLISH or ACQUIRE
+ * @g: its size in bytes
+ *
+ * Used as ``VFIOMEM_PUBLISH | VFIOMEM_GRANULE(2)``; where PUBLISH and ACQUIRE
+ * are combined it holds for both.  @g is 1, 2, 4 or 8, at most n and at most
+ * W, and the end of the destination (PUBLISH) or the start of the source
+ * (ACQUIRE) is aligned to it, or the call is -EINVAL.  It is -EINVAL without
+ * PUBLISH or ACQUIRE, too.
+ *
+ * The default is the largest power of two up to min(8, W, n) that divides that
+ * end or start.
+ */
+#define VFIOMEM_GRANULE(g)	((unsigned int)(g) << 8)
+
+/**
+ * vfiomem_width() - the widest access that a call makes
+ * @attr: the memory
+ * @order: the order, as given to the call
+ * @write: not 0 for a destination, 0 for a source
+ *
+ * The W of the promises below.  It depends on the CPU, and does not change
+ * while a program runs.
+ *
+ * Return: bytes, a power of two; 0 where the call would be refused.
+ */
+unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
+			   int write);
+
+/**
+ * vfiomem_copy() - copy bytes to, from or between watched memory
+ * @dst_attr: what @dst is
+ * @dst: where to
+ * @src_attr: what @src is
+ * @src: where from; the two ranges do not overlap (see vfiomem_move())
+ * @n: how many bytes; 0 is nothing, but the arguments are checked
+ * @order: enum vfiomem_order values, and VFIOMEM_GRANULE()
+ *
+ * On each watched side, whatever the other side is, with W = vfiomem_width()
+ * for that side and p the pointer:
+ *
+ * 1. Exact width.  n of 1, 2, 4 or 8 that is at most W, with p aligned to n,
+ *    is one access instruction of n bytes, and atomic.  With UNALIGNED and
+ *    RELAXED order it is one instruction, though not atomic, for any p.
+ * 2. Once.  Every byte of the range is touched by one access, and no byte
+ *    outside it by any.
+ * 3. Natural.  Without UNALIGNED every access is aligned to its size.
+ * 4. Minimal.  Otherwise there are no more accesses than aligned powers of two
+ *    up to W need.  Without UNALIGNED, and on memory that is not NORMAL, they
+ *    are exactly these: the head ascending in size, the body in accesses of
+ *    W, the tail descending.  PUBLISH and ACQUIRE add one for the granule,
+ *    and this then counts the other bytes.
+ * 5. Order, as asked for and as any CPU or coherent device sees it.  PUBLISH,
+ *    ACQUIRE and ASCENDING never use an unaligned access for what they
+ *    order: an unaligned n of 2, 4 or 8 is then several accesses.
+ *
+ * On NORMAL memory with UNALIGNED and VECTOR, orders other than ASCENDING may
+ * use masked vector accesses.  ASCENDING uses accesses of at most 8 bytes, or
+ * 16 where the CPU's manual says that such a one is atomic.
+ *
+ * A VFIOMEM_PRIVATE side has the bytes, and nothing else.
+ *
+ * Context: async-signal-safe; takes no lock, allocates nothing.
+ * Return: 0, -EINVAL (an attribute of VFIOMEM_NONE, an order or granule that
+ * does not fit, a range that wraps around the address space) or -EOPNOTSUPP.
+ */
+int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
+		 struct vfiomem_attr src_attr, const volatile void *src,
+		 size_t n, unsigned int order);
+
+/**
+ * vfiomem_move() - vfiomem_copy() for ranges that may overlap
+ * @dst_attr: what @dst is
+ * @dst: where to
+ * @src_attr: what @src is
+ * @src: where from
+ * @n: how many bytes
+ * @order: enum vfiomem_order values, and VFIOMEM_GRANULE()
+ * @scratch: memory of the caller's, or NULL
+ * @scratch_size: its size in bytes
+ *
+ * The promises of vfiomem_copy() hold.  Ranges that overlap must do so in one
+ * mapping: the same bytes seen through two mappings are not recognised.
+ *
+ * Where @dst overlaps @src from above, ASCENDING and ACQUIRE have to save
+ * bytes before they are overwritten: min(d, n - d) of them, where d is
+ * dst - src.  Up to 2048 bytes are saved on the stack; for more, @scratch must
+ * hold min(d, n - d) + 64 bytes.  It is never needed otherwise.
+ *
+ * Context: as vfiomem_copy(); uses about 5 KiB of stack.
+ * Return: as vfiomem_copy(), or -ENOBUFS.
+ */
+int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
+		 struct vfiomem_attr src_attr, const volatile void *src,
+		 size_t n, unsigned int order,
+		 void *scratch, size_t scratch_size);
+
+/**
+ * vfiomem_fill() - set bytes
+ * @attr: what @dst is
+ * @dst: where to
+ * @value: the byte
+ * @n: how many bytes
+ * @order: a write order, with VFIOMEM_GRANULE() if wanted
+ *
+ * The promises of vfiomem_copy() for its destination.  Cache lines are never
+ * zeroed by a special instruction, except by libc under PLAIN on memory with
+ * ZERO_LINE.
+ *
+ * Context: as vfiomem_copy().
+ * Return: as vfiomem_copy().
+ */
+int vfiomem_fill(struct vfiomem_attr attr, volatile void *dst, uint8_t value,
+		 size_t n, unsigned int order);
+
+/* ------------------------------------------------------------------------
+ * Guarded copies: for mappings that may be revoked, poisoned or not ready
+ */
+
+/**
+ * vfiomem_copy_guarded() - vfiomem_copy() that survives SIGBUS
+ * @dst_attr: what @dst is
+ * @dst: where to
+ * @src_attr: what @src is
+ * @src: where from
+ * @n: how many bytes
+ * @order: enum vfiomem_order values, and VFIOMEM_GRANULE()
+ * @done: if not NULL, set to the number of bytes, from the start of @dst, that
+ *	were written; @src may have been read a little farther
+ *
+ * Accesses run in address order, at most 8 bytes wide, and keep the promises
+ * of vfiomem_copy() with a W of that.  Needs vfiomem_guard_install(), or
+ * vfiomem_guard_handle() in the application's handler: without, SIGBUS does
+ * what it always does.
+ *
+ * Context: as vfiomem_copy(); any number of threads, also from inside a
+ * signal handler.
+ * Return: 0; -EIO if an access met SIGBUS; or as vfiomem_copy().
+ */
+int vfiomem_copy_guarded(struct vfiomem_attr dst_attr, volatile void *dst,
+			 struct vfiomem_attr src_attr, const volatile void *src,
+			 size_t n, unsigned int order, size_t *done);
+
+/**
+ * vfiomem_fill_guarded() - vfiomem_fill() that survives SIGBUS
+ * @attr: what @dst is
+ * @dst: where to
+ * @value: the byte
+ * @n: how many bytes
+ * @order: a write order, with VFIOMEM_GRANULE() if wanted
+ * @done: if not NULL, set to the number of bytes written
+ *
+ * Context: as vfiomem_copy_guarded().
+ * Return: as vfiomem_copy_guarded().
+ */
+int vfiomem_fill_guarded(struct vfiomem_attr attr, volatile void *dst,
+			 uint8_t value, size_t n, unsigned int order,
+			 size_t *done);
+
+/**
+ * vfiomem_guard_install() - install a SIGBUS handler for guarded calls
+ *
+ * For a program without a SIGBUS handler of its own, or one whose handler was
+ * installed before: a SIGBUS that no guarded call caused is passed on to what
+ * was there.  Once is enough; more calls do nothing.
+ *
+ * Context: thread-safe; not from a signal handler.
+ * Return: 0 or a negative errno of sigaction().
+ */
+int vfiomem_guard_install(void);
+
+/**
+ * vfiomem_guard_handle() - let a SIGBUS handler of the application's recover
+ * @info: the siginfo_t that the handler got
+ * @ucontext: the ucontext_t that the handler got
+ *
+ * If an access of a guarded call raised the signal, @ucontext is changed so
+ * that the call goes on, with -EIO, when the handler returns.
+ *
+ * Context: async-signal-safe.
+ * Return: 1 if it was ours and the handler should return, 0 if not.
+ */
+int vfiomem_guard_handle(const void *info, void *ucontext);
+
+/* ------------------------------------------------------------------------
+ * Barriers
+ */
+
+/**
+ * vfiomem_wmb() - earlier stores are visible before later stores
+ *
+ * Stores of this thread to memory of any mode, as any CPU or device sees them.
+ */
+VFIOMEM_INLINE void vfiomem_wmb(void)
+{
+#if defined(__x86_64__)
+	/* WB and UC stores are in order; WC and non-temporal ones are not. */
+	__asm__ __volatile__("sfence" ::: "memory");
+#elif defined(__aarch64__)
+	/* Outer shareable: a DMA master is an observer too. */
+	__asm__ __volatile__("dmb oshst" ::: "memory");
+#elif defined(__riscv) && __riscv_xlen == 64
+	/* o: a C fence leaves device output out. */
+	__asm__ __volatile__("fence ow, ow" ::: "memory");
+#elif defined(__powerpc64__)
+	/* Only the heavyweight one orders cacheable against caching-inhibited. */
+	__asm__ __volatile__("sync" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/**
+ * vfiomem_rmb() - earlier loads are done before later loads
+ */
+VFIOMEM_INLINE void vfiomem_rmb(void)
+{
+#if defined(__x86_64__)
+	/* Loads from WC memory, MOVNTDQA above all, are not in order. */
+	__asm__ __volatile__("lfence" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ __volatile__("dmb oshld" ::: "memory");
+#elif defined(__riscv) && __riscv_xlen == 64
+	__asm__ __volatile__("fence ir, ir" ::: "memory");
+#elif defined(__powerpc64__)
+	__asm__ __volatile__("sync" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/**
+ * vfiomem_flush_wc() - send write-combined stores on their way
+ *
+ * What was written to WRITECOMBINE memory leaves the CPU's buffers now, and
+ * before any later store: to be called before a doorbell.
+ */
+VFIOMEM_INLINE void vfiomem_flush_wc(void)
+{
+#if defined(__x86_64__)
+	__asm__ __volatile__("sfence" ::: "memory");
+#elif defined(__aarch64__)
+	/* A dmb orders gathered stores but does not push them out. */
+	__asm__ __volatile__("dsb st" ::: "memory");
+#elif defined(__riscv) && __riscv_xlen == 64
+	__asm__ __volatile__("fence ow, ow" ::: "memory");
+#elif defined(__powerpc64__)
+	__asm__ __volatile__("sync" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* ------------------------------------------------------------------------
+ * Single loads and stores
+ */
+
+/*
+ * The instructions.  In assembly, because a compiler may split, merge, repeat
+ * or leave out what C says, volatile or not.  The "memory" clobber keeps plain
+ * C accesses on their side.  Addresses are bare registers: a hypervisor can
+ * take such an access apart if it traps.
+ */
+#if defined(VFIOMEM_INSTRUMENT)
+/* For builds with a sanitizer, which cannot see into assembly. */
+#elif defined(__x86_64__)
+#define VFIOMEM_LOAD8_INSN	"movzbl (%1), %k0"
+#define VFIOMEM_LOAD16_INSN	"movzwl (%1), %k0"
+#define VFIOMEM_LOAD32_INSN	"movl (%1), %k0"
+#define VFIOMEM_LOAD64_INSN	"movq (%1), %q0"
+#define VFIOMEM_STORE8_INSN	"movb %b0, (%1)"
+#define VFIOMEM_STORE16_INSN	"movw %w0, (%1)"
+#define VFIOMEM_STORE32_INSN	"movl %k0, (%1)"
+#define VFIOMEM_STORE64_INSN	"movq %q0, (%1)"
+#elif defined(__aarch64__)
+#define VFIOMEM_LOAD8_INSN	"ldrb %w0, [%1]"
+#define VFIOMEM_LOAD16_INSN	"ldrh %w0, [%1]"
+#define VFIOMEM_LOAD32_INSN	"ldr %w0, [%1]"
+#define VFIOMEM_LOAD64_INSN	"ldr %x0, [%1]"
+#define VFIOMEM_STORE8_INSN	"strb %w0, [%1]"
+#define VFIOMEM_STORE16_INSN	"strh %w0, [%1]"
+#define VFIOMEM_STORE32_INSN	"str %w0, [%1]"
+#define VFIOMEM_STORE64_INSN	"str %x0, [%1]"
+#elif defined(__riscv)
+#define VFIOMEM_LOAD8_INSN	"lbu %0, 0(%1)"
+#define VFIOMEM_LOAD16_INSN	"lhu %0, 0(%1)"
+#define VFIOMEM_LOAD32_INSN	"lwu %0, 0(%1)"
+#define VFIOMEM_LOAD64_INSN	"ld %0, 0(%1)"
+#define VFIOMEM_STORE8_INSN	"sb %0, 0(%1)"
+#define VFIOMEM_STORE16_INSN	"sh %0, 0(%1)"
+#define VFIOMEM_STORE32_INSN	"sw %0, 0(%1)"
+#define VFIOMEM_STORE64_INSN	"sd %0, 0(%1)"
+#elif defined(__powerpc64__)
+#define VFIOMEM_LOAD8_INSN	"lbz %0, 0(%1)"
+#define VFIOMEM_LOAD16_INSN	"lhz %0, 0(%1)"
+#define VFIOMEM_LOAD32_INSN	"lwz %0, 0(%1)"
+#define VFIOMEM_LOAD64_INSN	"ld %0, 0(%1)"
+#define VFIOMEM_STORE8_INSN	"stb %0, 0(%1)"
+#define VFIOMEM_STORE16_INSN	"sth %0, 0(%1)"
+#define VFIOMEM_STORE32_INSN	"stw %0, 0(%1)"
+#define VFIOMEM_STORE64_INSN	"std %0, 0(%1)"
+#endif
+
+#if defined(__powerpc64__)
+#define VFIOMEM_ADDRESS		"b"	/* not r0, which reads as 0 */
+#else
+#define VFIOMEM_ADDRESS		"r"
+#endif
+
+#if defined(VFIOMEM_LOAD8_INSN)
+#define VFIOMEM_RAW_LOAD(bits, value, p)				       \
+	__asm__ __volatile__(VFIOMEM_LOAD##bits##_INSN			       \
+			     : "=r" (value) : VFIOMEM_ADDRESS (p) : "memory")
+#define VFIOMEM_RAW_STORE(bits, value, p)				       \
+	__asm__ __volatile__(VFIOMEM_STORE##bits##_INSN			       \
+			     : : "r" (value), VFIOMEM_ADDRESS (p) : "memory")
+#else
+/* Compilers leave relaxed atomics whole; only aligned ones come here. */
+#define VFIOMEM_RAW_LOAD(bits, value, p)				       \
+	((value) = __atomic_load_n((const volatile vfiomem_u##bits *)(p),      \
+				   __ATOMIC_RELAXED))
+#define VFIOMEM_RAW_STORE(bits, value, p)				       \
+	__atomic_store_n((volatile vfiomem_u##bits *)(p),		       \
+			 (uint##bits##_t)(value), __ATOMIC_RELAXED)
+#endif
+
+typedef uint8_t  __attribute__((__may_alias__)) vfiomem_u8;
+typedef uint16_t __attribute__((__may_alias__)) vfiomem_u16;
+typedef uint32_t __attribute__((__may_alias__)) vfiomem_u32;
+typedef uint64_t __attribute__((__may_alias__)) vfiomem_u64;
+
+/* For the inlines below: the access in the pieces that the memory takes. */
+uint64_t vfiomem_load_pieces(struct vfiomem_attr attr, const volatile void *p,
+			     unsigned int size);
+void vfiomem_store_pieces(struct vfiomem_attr attr, volatile void *p,
+			  uint64_t value, unsigned int size);
+
+/*
+ * Whether one access of @size bytes at @p is right: it is no wider than the
+ * limit (max_width - 1 makes "none" the largest value), and @p is aligned or
+ * need not be.
+ */
+static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
+					const volatile void *p,
+					unsigned int size)
+{
+	if ((uint16_t)(attr.max_width - 1U) < size - 1)
+		return 0;
+	if (((uintptr_t)p & (size - 1)) == 0)
+		return 1;
+#if defined(VFIOMEM_LOAD8_INSN)
+	return attr.access & VFIOMEM_UNALIGNED &&
+	       (attr.mode <= VFIOMEM_NORMAL || attr.mode == VFIOMEM_PRIVATE);
+#else
+	return 0;
+#endif
+}
+
+/*
+ * vfiomem_load8() ... vfiomem_load64(), vfiomem_store8() ... vfiomem_store64()
+ * - one load or store
+ *
+ *	uint32_t vfiomem_load32(struct vfiomem_attr attr,
+ *				const volatile void *p);
+ *	void vfiomem_store32(struct vfiomem_attr attr, volatile void *p,
+ *			     uint32_t value);
+ *	uint32_t vfiomem_load32_le(...);
+ *	void vfiomem_store32_le(...);
+ *
+ * Promises 1 to 4 of vfiomem_copy(), RELAXED.  Values are host-endian, those
+ * of the _le forms little-endian in memory.  On a CPU that vfiomem_width()
+ * gives 0 for, on memory that is not NORMAL, the program is aborted: there is
+ * no error to return, and a wrong access to a device is worse.
+ */
+#define VFIOMEM_DEFINE_ACCESS(bits)					       \
+VFIOMEM_INLINE uint##bits##_t						       \
+vfiomem_load##bits(struct vfiomem_attr attr, const volatile void *p)	       \
+{									       \
+	uint64_t value;							       \
+									       \
+	if (__builtin_expect(!vfiomem_is_one_access(attr, p, bits / 8), 0))    \
+		return (uint##bits##_t)vfiomem_load_pieces(attr, p, bits / 8); \
+	VFIOMEM_RAW_LOAD(bits, value, p);				       \
+	return (uint##bits##_t)value;					       \
+}									       \
+VFIOMEM_INLINE void							       \
+vfiomem_store##bits(struct vfiomem_attr attr, volatile void *p,		       \
+		    uint##bits##_t value)				       \
+{									       \
+	if (__builtin_expect(!vfiomem_is_one_access(attr, p, bits / 8), 0))    \
+		vfiomem_store_pieces(attr, p, value, bits / 8);		       \
+	else								       \
+		VFIOMEM_RAW_STORE(bits, (uint64_t)value, p);		       \
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define VFIOMEM_LE(bits, value)	(value)
+#else
+#define VFIOMEM_LE(bits, value)	__builtin_bswap##bits(value)
+#endif
+
+#define VFIOMEM_DEFINE_ACCESS_LE(bits)					       \
+VFIOMEM_INLINE uint##bits##_t						       \
+vfiomem_load##bits##_le(struct vfiomem_attr attr, const volatile void *p)      \
+{									       \
+	return VFIOMEM_LE(bits, vfiomem_load##bits(attr, p));		       \
+}									       \
+VFIOMEM_INLINE void							       \
+vfiomem_store##bits##_le(struct vfiomem_attr attr, volatile void *p,	       \
+			 uint##bits##_t value)				       \
+{									       \
+	vfiomem_store##bits(attr, p, VFIOMEM_LE(bits, value));		       \
+}
+
+VFIOMEM_DEFINE_ACCESS(8)
+VFIOMEM_DEFINE_ACCESS(16)
+VFIOMEM_DEFINE_ACCESS(32)
+VFIOMEM_DEFINE_ACCESS(64)
+VFIOMEM_DEFINE_ACCESS_LE(16)
+VFIOMEM_DEFINE_ACCESS_LE(32)
+VFIOMEM_DEFINE_ACCESS_LE(64)
+
+#undef VFIOMEM_DEFINE_ACCESS
+#undef VFIOMEM_DEFINE_ACCESS_LE
+
+/* ------------------------------------------------------------------------
+ * Regions of a VFIO device
+ */
+
+/**
+ * struct vfiomem_area - a range of a region that may be mapped
+ * @offset: first byte, within the region; page aligned
+ * @size: bytes, never 0
+ * @attr: what the memory is
+ */
+struct vfiomem_area {
+	uint64_t offset;
+	uint64_t size;
+	struct vfiomem_attr attr;
+};
+
+/**
+ * struct vfiomem_region - a region of a VFIO device
+ *
+ * Made by vfiomem_region_open(), and read only.  It may grow at its end.
+ *
+ * @areas: the mappable ranges, sorted by offset, not overlapping
+ * @nr_areas: how many; 0 for a region that cannot be mapped
+ * @index: the region's index, such as VFIO_PCI_BAR0_REGION_INDEX
+ * @size: bytes
+ * @fd_offset: where the region starts in the device's file, for pread(),
+ *	pwrite() and mmap()
+ * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP and others
+ * @reported: 1 if the kernel reported the attributes, 0 if they are the
+ *	strictest that fit any mapping
+ */
+struct vfiomem_region {
+	const struct vfiomem_area *areas;
+	uint32_t nr_areas;
+	uint32_t index;
+	uint64_t size;
+	uint64_t fd_offset;
+	uint32_t flags;
+	uint32_t reported;
+};
+
+/**
+ * vfiomem_region_open() - read what VFIO says about a region
+ * @device_fd: a VFIO device, from a group or opened as a cdev.  It is used by
+ *	vfiomem_region_map(), and must stay open for that; it is not closed
+ * @index: the region's index
+ * @region: set to the region
+ *
+ * Where the kernel does not report VFIO_REGION_INFO_CAP_MMAP_CACHE_MODE, the
+ * areas are what may be mapped, NONCACHED, with no access bits but UNALIGNED,
+ * and this only where the CPU never faults: what is right for any mapping.
+ * The same holds for a capability of an unknown version.
+ *
+ * Context: may allocate; thread-safe.
+ * Return: 0, -EPROTO if the kernel's answer is malformed, -ENOMEM, or a
+ * negative errno of the ioctl.
+ */
+int vfiomem_region_open(int device_fd, uint32_t index,
+			struct vfiomem_region **region);
+
+/**
+ * vfiomem_region_close() - free a region
+ * @region: the region, or NULL
+ *
+ * Its mappings stay.
+ */
+void vfiomem_region_close(struct vfiomem_region *region);
+
+/**
+ * vfiomem_region_map() - map an area, or a part of one
+ * @region: the region
+ * @offset: within the region, page aligned
+ * @size: bytes, to within one area; 0 means to the end of the area
+ * @prot: PROT_READ, PROT_WRITE or both
+ * @addr: set to the address
+ * @mapped: if not NULL, set to the number of bytes
+ *
+ * The address is aligned as @offset is, up to 1 GiB as far as the size
+ * warrants, so that the kernel can use huge entries.
+ *
+ * Return: 0; -EINVAL if the range is not page aligned or in no single area;
+ * -ENODEV if the region has no areas; -EOPNOTSUPP if this CPU has no accesses
+ * for such memory; or a negative errno of mmap().
+ */
+int vfiomem_region_map(const struct vfiomem_region *region, uint64_t offset,
+		       size_t size, int prot, void **addr, size_t *mapped);
+
+/**
+ * vfiomem_region_unmap() - undo vfiomem_region_map()
+ * @addr: the address
+ * @size: the number of bytes that were mapped
+ *
+ * Return: 0 or a negative errno of munmap().
+ */
+int vfiomem_region_unmap(void *addr, size_t size);
+
+/**
+ * vfiomem_region_area() - find the area of an offset
+ * @region: the region
+ * @offset: within the region
+ *
+ * Return: the area, or NULL where nothing can be mapped.
+ */
+VFIOMEM_INLINE const struct vfiomem_area *
+vfiomem_region_area(const struct vfiomem_region *region, uint64_t offset)
+{
+	const struct vfiomem_area *area = region->areas;
+	uint32_t n = region->nr_areas;
+
+	while (n > 1) {
+		uint32_t half = n / 2;
+
+		if (area[half].offset <= offset)
+			area += half;
+		n -= half;
+	}
+	/* Wraps around, to more than any size, below the area. */
+	return n && offset - area->offset < area->size ? area : NULL;
+}
+
+/**
+ * vfiomem_region_attr() - the attribute of an offset
+ * @region: the region
+ * @offset: within the region
+ *
+ * Return: the attribute; VFIOMEM_ATTR_NONE where nothing can be mapped.
+ */
+VFIOMEM_INLINE struct vfiomem_attr
+vfiomem_region_attr(const struct vfiomem_region *region, uint64_t offset)
+{
+	const struct vfiomem_area *area = vfiomem_region_area(region, offset);
+
+	return area ? area->attr : VFIOMEM_ATTR_NONE;
+}
+
+/* ------------------------------------------------------------------------
+ * Bounce pool, memory space, CXL
+ */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VFIOMEM_H */
