@@ -1,9 +1,84 @@
 # SPDX-License-Identifier: GPL-2.0-only
+#
+# make help says what there is.
+
+ROOT	:= $(CURDIR)
+TESTDIR	:= tools/testing/selftests/vfio_cachemode
 
 .PHONY: help
 help:
-	@echo "make setup     make the bench tree (Debian, cached outside the project)"
+	@echo 'On the machine that has the device:'
+	@echo '  make modules     the driver, for the running kernel (or KDIR=...;'
+	@echo '                   ARCH=arm64 CROSS_COMPILE=... crosses)'
+	@echo 'In virtual machines, on any machine (the tools come along, cached):'
+	@echo '  make shell       a shell in a machine with an emulated GPU'
+	@echo 'Parts: setup (the tree of tools), bench-modules, clean'
+
+# The targets below run in the bench tree; called outside they enter it.
+IN_BENCH := $(wildcard /etc/bench-kernels)
+enter	 = $(if $(IN_BENCH),,scripts/enter)
 
 .PHONY: setup
 setup:
 	scripts/setup
+
+# --- the driver -------------------------------------------------------------
+
+# Kernel builds write beside their sources.  A farm of links, one a kernel and
+# variant, keeps the project clean and lets many builds run side by side.
+KDIR	?= /lib/modules/$(shell uname -r)/build
+VARIANT	?=
+RELEASE	 = $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
+FARM	 = $(ROOT)/build/kbuild/$(RELEASE)$(VARIANT)
+MODULES	 = $(ROOT)/build/modules/$(RELEASE)$(VARIANT)
+FARMED	 = Kbuild drivers compat include $(TESTDIR)/ptewalk
+
+# $(call build-module,DIRECTORY OF THE FARM)
+define build-module
+	@[ -n "$(RELEASE)" ] || { \
+		echo "$(KDIR) is no kernel build directory: install the kernel's" \
+		     "headers, or say KDIR=..." >&2; exit 1; }
+	@mkdir -p $(FARM) $(MODULES)
+	@exec 9> $(FARM)/.lock && flock 9 && \
+	find $(addprefix ./,$(wildcard $(FARMED))) -type f | while read -r f; do \
+		[ -L "$(FARM)/$$f" ] || { mkdir -p "$(FARM)/$${f%/*}" && \
+			ln -sf "$(ROOT)/$$f" "$(FARM)/$$f"; }; \
+	done && \
+	find $(FARM) -xtype l -delete && \
+	$(MAKE) --no-print-directory -C $(KDIR) M=$(FARM)$1 modules && \
+	find $(FARM)$1 -name '*.ko' -exec cp -u {} $(MODULES)/ \;
+endef
+
+.PHONY: modules
+modules:
+	$(call build-module)
+
+# Reads page tables back for the tests: never part of an installation.
+.PHONY: ptewalk
+ptewalk:
+	$(call build-module,/$(TESTDIR)/ptewalk)
+
+# Both, for every kernel that the virtual machines boot.
+.PHONY: bench-modules
+ifneq ($(IN_BENCH),)
+kernels := $(foreach v,$(shell cut -d' ' -f2 /etc/bench-kernels),$v-amd64 $v-arm64)
+bench-modules: $(kernels:%=bench-modules-%)
+.PHONY: $(kernels:%=bench-modules-%)
+$(kernels:%=bench-modules-%): bench-modules-%:
+	@$(MAKE) --no-print-directory KDIR=/usr/src/linux-headers-$* \
+		$(if $(filter %-arm64,$*),ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-) \
+		ptewalk $(if $(wildcard Kbuild),modules)
+else
+bench-modules:
+	$(enter) $(MAKE) $@
+endif
+
+# --- virtual machines -------------------------------------------------------
+
+.PHONY: shell vm
+shell vm:
+	$(enter) $(TESTDIR)/qemu/vm $(VM) --shell
+
+.PHONY: clean
+clean:
+	rm -rf build
