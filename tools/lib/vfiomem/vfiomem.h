@@ -740,8 +740,308 @@ vfiomem_region_attr(const struct vfiomem_region *region, uint64_t offset)
 }
 
 /* ------------------------------------------------------------------------
- * Bounce pool, memory space, CXL
+ * Bounce pool
+ *
+ * Errors, besides those above:
+ *
+ *	-EAGAIN		no budget now, or not yet
+ *	-EMSGSIZE	more than the whole budget
+ *	-EDEADLK	would wait for something that only the caller can end
+ *	-EALREADY	was given back before
+ *	-ENOENT		does not wait
+ *	-ESHUTDOWN	the pool was closed
  */
+
+struct vfiomem_pool;
+
+/**
+ * struct vfiomem_pool_options - how a pool is made
+ * @size: sizeof(struct vfiomem_pool_options)
+ * @budget: bytes that may be granted at any time; can be changed later
+ * @arena: memory that all buffers lie in, or NULL; it must outlive the pool
+ * @arena_size: bytes of @arena
+ * @alloc: without an arena, where memory comes from; NULL for libc. Asked for
+ *	whole pages of 4096 bytes; returns NULL when there is none. Called with
+ *	a lock of the pool held: it must not call into the pool.
+ * @free: gives back what @alloc gave
+ * @opaque: handed to @alloc and @free
+ */
+struct vfiomem_pool_options {
+	size_t size;
+	size_t budget;
+	void *arena;
+	size_t arena_size;
+	void *(*alloc)(void *opaque, size_t align, size_t size);
+	void (*free)(void *opaque, void *ptr, size_t size);
+	void *opaque;
+};
+
+/** struct vfiomem_piece - a piece of guest memory: address and length in bytes */
+struct vfiomem_piece {
+	uint64_t addr;
+	size_t len;
+};
+
+/* The caller fills the whole buffer first: it need not be zeroed. */
+#define VFIOMEM_GRANT_FILLED	(1u << 0)
+
+/**
+ * struct vfiomem_grant - what a caller makes of a grant that is only a part
+ * @min: fewest bytes that help; 0 means one granule
+ * @granularity: a part is a multiple of this; 0 means 1
+ * @owner: who holds the grant (a request, a queue); NULL means this thread.
+ *	An owner that holds a grant of a pool may not wait for another of it.
+ * @flags: VFIOMEM_GRANT_*
+ */
+struct vfiomem_grant {
+	size_t min;
+	size_t granularity;
+	const void *owner;
+	uint32_t flags;
+};
+
+/**
+ * struct vfiomem_buf - a bounce buffer that was granted
+ * @ptr: its memory; lies at the same offset within 4096 as the guest address
+ * @len: its bytes
+ * @serial: private: tells this grant from earlier ones of the same memory
+ * @slot: private
+ */
+struct vfiomem_buf {
+	void *ptr;
+	size_t len;
+	uint64_t serial;
+	uint32_t slot;
+	uint32_t reserved;
+};
+
+/**
+ * struct vfiomem_pool_waiter - a request that waits for budget
+ * @granted: called once, when the grant is there (@result > 0: buffers filled
+ *	in, the bytes are the caller's) or never will be (@result < 0). It runs on the
+ *	thread that released the bytes, without a lock held, and may call
+ *	anything but what blocks. The waiter may be freed or used again in it.
+ *	NULL: @eventfd is signalled and vfiomem_pool_collect() has the result.
+ * @eventfd: used where @granted is NULL; not to be closed before its signal
+ *	was read or vfiomem_pool_cancel() returned
+ * @pieces: the list of which a prefix is wanted; valid until the grant
+ * @nr: entries of @pieces and of @bufs
+ * @bufs: where the buffers are told; valid until the grant
+ * @how: how the grant may be cut
+ *
+ * The rest is the library's.
+ */
+struct vfiomem_pool_waiter {
+	void (*granted)(struct vfiomem_pool_waiter *waiter, int result);
+	int eventfd;
+	unsigned int nr;
+	const struct vfiomem_piece *pieces;
+	struct vfiomem_buf *bufs;
+	struct vfiomem_grant how;
+
+	struct vfiomem_pool_waiter *next;
+	const void *thread;
+	size_t total;
+	uint64_t since;
+	int result;
+	uint32_t done;
+};
+
+/**
+ * struct vfiomem_pool_stats - a pool's figures
+ * @budget: bytes
+ * @in_use: bytes granted now
+ * @peak: highest number of bytes ever granted, or granted and held ready by
+ *	threads for their next grant
+ * @buffers: buffers out now
+ * @grants: requests that got bytes
+ * @partial: those of them that got fewer than they asked for
+ * @waits: requests that were queued
+ * @waited_ns: time that they were, together
+ * @waiting: requests queued now
+ */
+struct vfiomem_pool_stats {
+	uint64_t budget;
+	uint64_t in_use;
+	uint64_t peak;
+	uint64_t buffers;
+	uint64_t grants;
+	uint64_t partial;
+	uint64_t waits;
+	uint64_t waited_ns;
+	uint64_t waiting;
+};
+
+/**
+ * vfiomem_pool_create() - make a pool
+ * @pool: set to the pool
+ * @options: what it is made of; copied
+ *
+ * The pool is for the threads of one process: a child of fork() may not use
+ * the pools of its parent.
+ *
+ * Return: 0, -EINVAL (also for an arena without a whole page) or -ENOMEM.
+ */
+int vfiomem_pool_create(struct vfiomem_pool **pool,
+			const struct vfiomem_pool_options *options);
+
+/**
+ * vfiomem_pool_destroy() - close a pool
+ * @pool: the pool
+ *
+ * Requests that wait are answered with -ESHUTDOWN, callbacks that other
+ * threads run are waited for, and nothing more is granted. Where buffers are
+ * still out they stay good, and are to be unmapped as ever; the last of them
+ * frees the pool. vfiomem_pool_stats() says how many there are.
+ *
+ * Return: 0; -EBUSY if buffers were out; -ESHUTDOWN if the pool was closed
+ * before; -EDEADLK in a callback of this pool; -EINVAL.
+ */
+int vfiomem_pool_destroy(struct vfiomem_pool *pool);
+
+/**
+ * vfiomem_pool_set_budget() - change the budget
+ * @pool: the pool
+ * @budget: bytes; may be less than what is out now
+ *
+ * With more budget waiters are served at once. With less nothing new is
+ * granted until enough came back, and a waiter whose minimum is more than the
+ * budget gets -EMSGSIZE when it is first in the queue.
+ *
+ * Return: 0, -ESHUTDOWN or -EINVAL.
+ */
+int vfiomem_pool_set_budget(struct vfiomem_pool *pool, size_t budget);
+
+/**
+ * vfiomem_pool_stats() - read a pool's figures
+ * @pool: the pool
+ * @stats: filled in; exact when no other thread uses the pool meanwhile
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vfiomem_pool_stats(struct vfiomem_pool *pool,
+		       struct vfiomem_pool_stats *stats);
+
+/**
+ * vfiomem_pool_try_map() - a bounce buffer, or a part of one, without waiting
+ * @pool: the pool
+ * @addr: guest address: the buffer has the same offset within 4096
+ * @len: bytes wanted
+ * @how: how the grant may be cut, and who holds it; NULL for the defaults
+ * @buf: filled in; its len says how many bytes were granted
+ *
+ * The buffer is zeroed, unless VFIOMEM_GRANT_FILLED says that this is not
+ * needed.
+ *
+ * Context: does not block, beyond a mutex that is never held for long.
+ * Return: 0; -EAGAIN if the budget is used or others wait for it; -EMSGSIZE if
+ * the minimum is more than the budget; -ENOMEM; -ESHUTDOWN; -EINVAL.
+ */
+int vfiomem_pool_try_map(struct vfiomem_pool *pool, uint64_t addr, size_t len,
+			 const struct vfiomem_grant *how,
+			 struct vfiomem_buf *buf);
+
+/**
+ * vfiomem_pool_map() - a bounce buffer, or a part of one, when there is budget
+ * @pool: the pool
+ * @addr: guest address
+ * @len: bytes wanted
+ * @how: how the grant may be cut, and who holds it; NULL for the defaults
+ * @buf: filled in
+ *
+ * Context: may sleep.
+ * Return: as vfiomem_pool_try_map(), but for -EAGAIN: -EDEADLK if it would
+ * have to wait and the owner holds a grant of this pool, or a callback runs.
+ */
+int vfiomem_pool_map(struct vfiomem_pool *pool, uint64_t addr, size_t len,
+		     const struct vfiomem_grant *how, struct vfiomem_buf *buf);
+
+/**
+ * vfiomem_pool_try_map_sg() - bounce buffers for a prefix of a list
+ * @pool: the pool
+ * @pieces: the list
+ * @nr: its entries
+ * @how: minimum and granularity are of the sum
+ * @bufs: @nr of them; as many as the return value says are filled in. All of
+ *	these but the last are as long as their pieces.
+ *
+ * The budget for the prefix is taken in one step: of two requests that do not
+ * fit together one gets all that it wants, rather than each a half.
+ *
+ * Return: how many buffers; or as vfiomem_pool_try_map().
+ */
+int vfiomem_pool_try_map_sg(struct vfiomem_pool *pool,
+			    const struct vfiomem_piece *pieces, unsigned int nr,
+			    const struct vfiomem_grant *how,
+			    struct vfiomem_buf *bufs);
+
+/**
+ * vfiomem_pool_map_sg() - bounce buffers for a prefix, when there is budget
+ * @pool: the pool
+ * @pieces: the list
+ * @nr: its entries
+ * @how: minimum and granularity are of the sum
+ * @bufs: @nr of them
+ *
+ * Context: may sleep.
+ * Return: how many buffers; or as vfiomem_pool_map().
+ */
+int vfiomem_pool_map_sg(struct vfiomem_pool *pool,
+			const struct vfiomem_piece *pieces, unsigned int nr,
+			const struct vfiomem_grant *how,
+			struct vfiomem_buf *bufs);
+
+/**
+ * vfiomem_pool_unmap() - give a buffer back
+ * @pool: the pool that granted it
+ * @buf: the buffer, as it was filled in
+ *
+ * Any thread may do so. It may run callbacks of waiters that now get bytes.
+ *
+ * Return: 0; -EALREADY if this grant was given back before; -EINVAL if it is
+ * none of this pool's; -ESHUTDOWN if the pool is gone.
+ */
+int vfiomem_pool_unmap(struct vfiomem_pool *pool,
+		       const struct vfiomem_buf *buf);
+
+/**
+ * vfiomem_pool_wait() - get a grant now, or be told when there is one
+ * @pool: the pool
+ * @waiter: the request
+ *
+ * Waiters are served in the order in which they came, each as soon as its
+ * minimum is there. Nobody who comes later gets bytes before them.
+ *
+ * Return: how many buffers were granted at once, and no callback or signal
+ * will come; 0 if the waiter was queued; or as vfiomem_pool_map().
+ */
+int vfiomem_pool_wait(struct vfiomem_pool *pool,
+		      struct vfiomem_pool_waiter *waiter);
+
+/**
+ * vfiomem_pool_collect() - the result of a waiter whose eventfd was signalled
+ * @pool: the pool
+ * @waiter: the waiter; the caller's own again unless the result is -EAGAIN
+ *
+ * Return: how many buffers; -EAGAIN if there is no result yet; -ENOENT if it
+ * does not wait; -ESHUTDOWN if the pool is closed; or a waiter's error.
+ */
+int vfiomem_pool_collect(struct vfiomem_pool *pool,
+			 struct vfiomem_pool_waiter *waiter);
+
+/**
+ * vfiomem_pool_cancel() - stop waiting
+ * @pool: the pool
+ * @waiter: the waiter
+ *
+ * On return no callback of the waiter runs or will run. A grant that it did
+ * not learn of yet goes back to the pool.
+ *
+ * Return: 0 if it was in time; -ENOENT if the waiter had its answer before;
+ * -EDEADLK in the waiter's own callback; -EINVAL.
+ */
+int vfiomem_pool_cancel(struct vfiomem_pool *pool,
+			struct vfiomem_pool_waiter *waiter);
 
 #ifdef __cplusplus
 }
