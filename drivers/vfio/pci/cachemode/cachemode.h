@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio-pci variant driver that maps each range of a device with the right
+ * memory type, and reports what the page tables hold.
+ *
+ * Words: a *region* is a VFIO region at a BAR's index that this driver serves
+ * itself, and an *area* is a range of it with one memory type.  A BAR without
+ * a struct cachemode_region is served by vfio-pci-core.
+ */
+#ifndef _CACHEMODE_H
+#define _CACHEMODE_H
+
+#include <linux/memory-failure.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/percpu.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+#include <linux/vfio_pci_core.h>
+#include <uapi/linux/vfio_cachemode.h>
+
+struct cachemode_device;
+struct cachemode_region;
+
+/*
+ * Policy (policy.c): pure functions, from facts to decisions.
+ */
+
+#define CACHEMODE_NR_MODES	(VFIO_MMAP_CACHE_MODE_NORMAL + 1)
+
+/* What a page-table entry can hold beside enum vfio_mmap_cache_mode. */
+#define CACHEMODE_MODE_OTHER	CACHEMODE_NR_MODES
+
+/**
+ * enum cachemode_backing - what is behind a region
+ * @CACHEMODE_BACKING_COHERENT: memory that firmware declares coherent
+ * @CACHEMODE_BACKING_CARVE_OUT: the part of it that must not be cached
+ * @CACHEMODE_BACKING_PREFETCHABLE: a prefetchable BAR
+ * @CACHEMODE_BACKING_REGISTERS: any other BAR
+ */
+enum cachemode_backing {
+	CACHEMODE_BACKING_COHERENT,
+	CACHEMODE_BACKING_CARVE_OUT,
+	CACHEMODE_BACKING_PREFETCHABLE,
+	CACHEMODE_BACKING_REGISTERS,
+};
+
+/**
+ * struct cachemode_cpu - what a CPU can do to a mapping
+ * @access: the VFIO_MMAP_ACCESS_* bits that the CPU alone decides
+ *	(UNALIGNED, VECTOR, ATOMIC, ZERO_LINE), by mode
+ */
+struct cachemode_cpu {
+	u32 access[CACHEMODE_NR_MODES];
+};
+
+/**
+ * struct cachemode_split - how device memory is shown
+ * @usable: bytes from the start that become region 4
+ * @carve_out: bytes after them that become region 2, 0 for none
+ */
+struct cachemode_split {
+	u64 usable;
+	u64 carve_out;
+};
+
+int cachemode_policy_split(u64 base, u64 size, bool carve_out, u64 phys_max,
+			   struct cachemode_split *split, const char **why);
+enum vfio_mmap_cache_mode
+cachemode_policy_mode(enum cachemode_backing backing);
+u32 cachemode_policy_access(const struct cachemode_cpu *cpu,
+			    enum cachemode_backing backing, unsigned int mode);
+
+/*
+ * What page tables hold (effective.c): the only file that knows CPUs.
+ */
+extern const struct cachemode_cpu cachemode_cpu;
+unsigned int cachemode_effective_mode(const void __iomem *io, u64 size,
+				      enum vfio_mmap_cache_mode wanted);
+pgprot_t cachemode_pgprot(pgprot_t prot, enum vfio_mmap_cache_mode mode);
+
+/*
+ * Statistics (stats.c)
+ */
+
+/* Orders of page-table entries that a fault can install. */
+enum cachemode_entry {
+	CACHEMODE_ENTRY_PTE,
+	CACHEMODE_ENTRY_PMD,
+	CACHEMODE_ENTRY_PUD,
+	CACHEMODE_NR_ENTRIES
+};
+
+/**
+ * struct cachemode_stats - what happened to a region since the driver was bound
+ * @faults: page faults taken, those that had to be taken again included
+ * @entries: page-table entries installed, by enum cachemode_entry
+ * @reads: read() calls
+ * @writes: write() calls
+ * @read_bytes: bytes that these reads returned
+ * @written_bytes: bytes that these writes took
+ */
+struct cachemode_stats {
+	u64 faults;
+	u64 entries[CACHEMODE_NR_ENTRIES];
+	u64 reads;
+	u64 writes;
+	u64 read_bytes;
+	u64 written_bytes;
+};
+
+void cachemode_stats_fault(struct cachemode_region *region, unsigned int order,
+			   bool installed);
+void cachemode_stats_rw(struct cachemode_region *region, size_t done,
+			bool write);
+void cachemode_stats_sum(const struct cachemode_region *region,
+			 struct cachemode_stats *sum);
+
+/*
+ * Regions and areas
+ */
+
+/**
+ * struct cachemode_area - a range of a region with one memory type
+ * @region: where it belongs
+ * @offset: first byte, within the region; page aligned
+ * @size: bytes; page aligned, except where the region ends with it
+ * @wanted: the mode that policy chose
+ * @max_width: widest access that the device takes, in bytes; 0: no limit
+ * @mode: the mode in effect, valid while the device is open
+ * @access: VFIO_MMAP_ACCESS_* bits that go with @mode
+ * @io: the kernel's mapping, of the same mode as all users'; lives while the
+ *	device is open (x86 takes the mode of each user's page-table entry from
+ *	the reservation that this mapping holds)
+ * @poison: how memory_failure() finds the users of this area
+ * @poison_registered: @poison is known to memory_failure()
+ */
+struct cachemode_area {
+	struct cachemode_region *region;
+	u64 offset;
+	u64 size;
+	enum vfio_mmap_cache_mode wanted;
+	u32 max_width;
+
+	enum vfio_mmap_cache_mode mode;
+	u32 access;
+	void __iomem *io;
+	struct pfn_address_space poison;
+	bool poison_registered;
+};
+
+/**
+ * struct cachemode_region - a region that this driver serves itself
+ * @cdev: the device
+ * @index: VFIO region index, which is the BAR's number
+ * @backing: what is behind it
+ * @phys: where the first byte is
+ * @size: bytes that region info tells: a power of two
+ * @present: bytes from the start that exist, at most @size
+ * @bar: what the guest wrote to the emulated BAR's two registers
+ * @areas: sorted, without gaps or overlaps, from 0 to @present
+ * @nr_areas: number of @areas
+ * @stats: counters
+ */
+struct cachemode_region {
+	struct cachemode_device *cdev;
+	unsigned int index;
+	enum cachemode_backing backing;
+	phys_addr_t phys;
+	u64 size;
+	u64 present;
+	u64 bar;
+	struct cachemode_area *areas;
+	unsigned int nr_areas;
+	struct cachemode_stats __percpu *stats;
+};
+
+static inline bool
+cachemode_region_emulated(const struct cachemode_region *region)
+{
+	return region && (region->backing == CACHEMODE_BACKING_COHERENT ||
+			  region->backing == CACHEMODE_BACKING_CARVE_OUT);
+}
+
+struct cachemode_region *
+cachemode_region_alloc(struct cachemode_device *cdev, unsigned int index,
+		       enum cachemode_backing backing, phys_addr_t phys,
+		       u64 present);
+void cachemode_region_free(struct cachemode_region *region);
+int cachemode_regions_map(struct cachemode_device *cdev);
+void cachemode_regions_unmap(struct cachemode_device *cdev);
+struct cachemode_area *cachemode_region_find_area(struct cachemode_region *region,
+						  u64 offset);
+int cachemode_get_region_info_caps(struct vfio_device *core_vdev,
+				   struct vfio_region_info *info,
+				   struct vfio_info_cap *caps);
+
+/**
+ * enum cachemode_ready_by - how device memory says that it is ready
+ * @CACHEMODE_READY_ALWAYS: it does not say
+ * @CACHEMODE_READY_BAR0: status registers in BAR 0
+ * @CACHEMODE_READY_CXL: the CXL device DVSEC
+ */
+enum cachemode_ready_by {
+	CACHEMODE_READY_ALWAYS,
+	CACHEMODE_READY_BAR0,
+	CACHEMODE_READY_CXL,
+};
+
+/**
+ * struct cachemode_device - a function that is bound to this driver
+ * @core: vfio-pci-core's part
+ * @regions: the BARs that we serve; NULL: the core does.  Changes only while
+ *	the device is closed
+ * @hidden: bit n: region n does not exist for the user (the upper half of an
+ *	emulated BAR, whatever the physical BAR there is)
+ * @taken: bit n: the core's map of physical BAR n is down, and the BAR is
+ *	reserved by us; while open
+ * @core_bar_mode: mode in effect of the BARs that the core serves; while open
+ * @devmem: device memory, claimed while bound; NULL: there is none
+ * @ready_by: how device memory says that it is ready
+ * @cxl_dvsec: config space offset of the CXL device DVSEC
+ * @state_lock: see below
+ * @open: the device is open; areas and modes do not change while it is
+ * @reset_lock: see below
+ * @in_reset: a reset is under way: nobody may touch the device's memory
+ * @ready: memory was seen ready since the last reset
+ * @not_ready_since: jiffies at the first look that found it not ready, 0: none
+ *
+ * Lock order, outermost first:
+ *
+ * - vfio_device_set.lock: held by VFIO around open and close
+ * - state_lock: @open, @regions and their areas' wanted modes.  Whoever
+ *   changes them holds it and sees @open false; the paths of an open device
+ *   read them without it
+ * - mmap_lock: held by the kernel around mmap and faults
+ * - vfio_pci_core_device.memory_lock: whether memory is enabled and powered.
+ *   Held for reading around each access and each insertion of a page-table
+ *   entry.  User memory is never touched under it: that may fault on a mapping
+ *   of this very device, which takes it again after mmap_lock
+ * - reset_lock: @in_reset, @ready and @not_ready_since.  Held for reading
+ *   around each access and insertion, so that when a reset has set @in_reset
+ *   and zapped, no entry is left.  Resets that VFIO starts hold memory_lock for
+ *   writing already; others (sysfs, error recovery) do not, hence this lock
+ */
+struct cachemode_device {
+	struct vfio_pci_core_device core;
+	struct cachemode_region *regions[PCI_STD_NUM_BARS];
+	unsigned long hidden;
+	unsigned long taken;
+	unsigned int core_bar_mode[PCI_STD_NUM_BARS];
+
+	struct resource *devmem;
+	enum cachemode_ready_by ready_by;
+	u16 cxl_dvsec;
+
+	struct mutex state_lock;
+	bool open;
+
+	struct rw_semaphore reset_lock;
+	bool in_reset;
+	bool ready;
+	unsigned long not_ready_since;
+};
+
+static inline struct cachemode_device *
+to_cachemode(struct vfio_device *core_vdev)
+{
+	return container_of(core_vdev, struct cachemode_device, core.vdev);
+}
+
+/* Device memory that is no BAR (devmem.c) */
+int cachemode_devmem_init(struct cachemode_device *cdev);
+void cachemode_devmem_exit(struct cachemode_device *cdev);
+
+/* Readiness and resets (ready.c) */
+void cachemode_ready_init(struct cachemode_device *cdev);
+int cachemode_ready_probe(struct cachemode_device *cdev);
+int cachemode_ready_wait(struct cachemode_device *cdev, unsigned int ms);
+void cachemode_ready_recheck(struct cachemode_device *cdev);
+void cachemode_reset_begin(struct cachemode_device *cdev);
+void cachemode_reset_end(struct cachemode_device *cdev);
+
+/* Physical BARs (bar.c) */
+int cachemode_bars_open(struct cachemode_device *cdev);
+void cachemode_bars_close(struct cachemode_device *cdev);
+const void __iomem *cachemode_bar0(struct cachemode_device *cdev);
+long cachemode_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
+		     unsigned long arg);
+
+/* vfio_device_ops (mmap.c, rdwr.c, config.c) */
+int cachemode_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma);
+void cachemode_zap(struct cachemode_device *cdev);
+extern const struct vm_operations_struct cachemode_vm_ops;
+ssize_t cachemode_read(struct vfio_device *core_vdev, char __user *buf,
+		       size_t count, loff_t *ppos);
+ssize_t cachemode_write(struct vfio_device *core_vdev, const char __user *buf,
+			size_t count, loff_t *ppos);
+ssize_t cachemode_config_rw(struct cachemode_device *cdev, char __user *buf,
+			    size_t count, loff_t *ppos, bool write);
+
+#endif /* _CACHEMODE_H */

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User mappings: installed by fault at the largest order that fits, one mode a
+ * VMA, zapped on reset, memory disable and power-down.
+ */
+
+#include <linux/mm.h>
+#include <linux/overflow.h>
+
+#include "cachemode.h"
+
+#define PGOFF_SHIFT	(VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT)
+#define PGOFF_MASK	((1UL << PGOFF_SHIFT) - 1)
+
+/* How long a fault waits for a reset device, before it is taken again. */
+#define FAULT_WAIT_MS	100
+
+static vm_fault_t insert(struct cachemode_device *cdev, struct vm_fault *vmf,
+			 unsigned long pfn, unsigned int order, bool *not_ready)
+{
+	struct vfio_pci_core_device *core = &cdev->core;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	down_read(&core->memory_lock);
+	if (core->pm_runtime_engaged || !__vfio_pci_memory_enabled(core))
+		goto out_unlock_memory;
+
+	down_read(&cdev->reset_lock);
+	*not_ready = !cdev->ready;
+	if (cdev->ready)
+		ret = vfio_pci_vmf_insert_pfn(core, vmf, pfn, order);
+	up_read(&cdev->reset_lock);
+
+out_unlock_memory:
+	up_read(&core->memory_lock);
+	return ret;
+}
+
+static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct cachemode_area *area = vma->vm_private_data;
+	struct cachemode_region *region = area->region;
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	bool not_ready = false;
+	unsigned long pfn;
+	vm_fault_t ret;
+	int err;
+
+	/* The VMA lies within its area, so an entry within it does too. */
+	if (addr < vma->vm_start || vma->vm_end - addr < size)
+		return VM_FAULT_FALLBACK;
+	pfn = PHYS_PFN(region->phys) + (vma->vm_pgoff & PGOFF_MASK) +
+	      PHYS_PFN(addr - vma->vm_start);
+	if (!IS_ALIGNED(pfn, 1UL << order))
+		return VM_FAULT_FALLBACK;
+
+	ret = insert(region->cdev, vmf, pfn, order, &not_ready);
+	if (ret & VM_FAULT_FALLBACK)
+		return ret;
+	if (not_ready) {
+		err = cachemode_ready_wait(region->cdev, FAULT_WAIT_MS);
+		ret = err == -ETIMEDOUT ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	}
+	cachemode_stats_fault(region, order, !not_ready && ret == VM_FAULT_NOPAGE);
+	return ret;
+}
+
+static vm_fault_t cachemode_fault(struct vm_fault *vmf)
+{
+	return cachemode_huge_fault(vmf, 0);
+}
+
+const struct vm_operations_struct cachemode_vm_ops = {
+	.fault = cachemode_fault,
+#ifdef CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP
+	.huge_fault = cachemode_huge_fault,
+#endif
+};
+
+static int map_user(struct cachemode_region *region, struct vm_area_struct *vma)
+{
+	u64 start = (u64)(vma->vm_pgoff & PGOFF_MASK) << PAGE_SHIFT;
+	u64 len = vma->vm_end - vma->vm_start;
+	struct cachemode_area *area;
+	vm_flags_t flags;
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	area = cachemode_region_find_area(region, start);
+	/* One VMA, one mode: mprotect() on arm64 rewrites entries that differ. */
+	if (!area || len > PAGE_ALIGN(area->size) - (start - area->offset))
+		return -EINVAL;
+
+	vma->vm_private_data = area;
+	vma->vm_page_prot = cachemode_pgprot(vma->vm_page_prot, area->mode);
+	vma->vm_ops = &cachemode_vm_ops;
+
+	flags = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
+	/*
+	 * As vfio-pci-core: on arm64 a guest may then have it Normal-NC.  Not
+	 * for what is cacheable here, where another type would be incoherent.
+	 */
+	if (area->mode != VFIO_MMAP_CACHE_MODE_NORMAL)
+		flags |= VM_ALLOW_ANY_UNCACHED;
+	vm_flags_set(vma, flags);
+	return 0;
+}
+
+/**
+ * cachemode_mmap - vfio_device_ops.mmap
+ * @core_vdev: the device, open
+ * @vma: the new mapping
+ *
+ * Return: 0, or -EINVAL for what is not shared, or not within one area
+ */
+int cachemode_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
+{
+	struct cachemode_device *cdev = to_cachemode(core_vdev);
+	unsigned long index = vma->vm_pgoff >> PGOFF_SHIFT;
+
+	if (index < PCI_STD_NUM_BARS) {
+		if (cdev->regions[index])
+			return map_user(cdev->regions[index], vma);
+		if (test_bit(index, &cdev->hidden))
+			return -EINVAL;
+	}
+	return vfio_pci_core_mmap(core_vdev, vma);
+}
+
+/**
+ * cachemode_zap - take down all user mappings of the regions that we serve
+ * @cdev: the device
+ *
+ * Context: may sleep.  The caller has seen to it that faults install nothing
+ * new (@in_reset, or memory_lock held for writing).
+ */
+void cachemode_zap(struct cachemode_device *cdev)
+{
+	struct vfio_device *core_vdev = &cdev->core.vdev;
+	unsigned int i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		if (cdev->regions[i])
+			unmap_mapping_range(core_vdev->inode->i_mapping,
+					    VFIO_PCI_INDEX_TO_OFFSET(i),
+					    cdev->regions[i]->size, true);
+}
