@@ -11,6 +11,8 @@ help:
 	@echo '  make modules     the driver, for the running kernel (or KDIR=...;'
 	@echo '                   ARCH=arm64 CROSS_COMPILE=... crosses)'
 	@echo 'In virtual machines, on any machine (the tools come along, cached):'
+	@echo '  make check       every test that fits in 25 minutes; TESTS="NAME ..." for'
+	@echo '                   some; check-quick and check-full run less and more'
 	@echo '  make shell       a shell in a machine with an emulated GPU'
 	@echo 'Parts: setup (the tree of tools), bench-modules, clean'
 
@@ -70,7 +72,7 @@ $(kernels:%=bench-modules-%): bench-modules-%:
 		ptewalk $(if $(wildcard Kbuild),modules)
 else
 bench-modules:
-	$(enter) $(MAKE) $@
+	$(enter) make $@
 endif
 
 # --- virtual machines -------------------------------------------------------
@@ -78,6 +80,14 @@ endif
 .PHONY: shell vm
 shell vm:
 	$(enter) $(TESTDIR)/qemu/vm $(VM) --shell
+
+# --- tests ------------------------------------------------------------------
+
+.PHONY: check-quick check check-full
+check-quick: tier = quick
+check-full: tier = full
+check-quick check check-full:
+	$(enter) $(TESTDIR)/run $(or $(tier),check) $(TESTS)
 
 .PHONY: clean
 clean:
