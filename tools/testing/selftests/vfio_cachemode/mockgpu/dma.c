@@ -107,6 +107,8 @@ int dma_unmap(struct dma *dma, uint64_t iova, uint64_t size)
 		if (r->iova < iova || r->iova + r->size - 1 > iova + size - 1)
 			return -EINVAL;
 	}
+	if (first == last)
+		return 0;
 	for (i = first; i < last; i++)
 		if (dma->ranges[i].memory)
 			munmap(dma->ranges[i].memory, dma->ranges[i].size);

@@ -166,18 +166,33 @@ static void do_message(struct server *s, const uint8_t *message, size_t end)
 		send_all(s, reply->data, reply->size, reply->fd);
 }
 
-static void take_fds(struct server *s, struct msghdr *message)
+/*
+ * Return: false if these are more than a message may have: the kernel dropped
+ * some, or some came with a message's first bytes and some with later ones.
+ */
+static bool take_fds(struct server *s, struct msghdr *message)
 {
+	bool good = !(message->msg_flags & MSG_CTRUNC);
 	struct cmsghdr *c;
 
 	for (c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		size_t i, n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		int fds[VU_MAX_FDS];
+
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		s->nfds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(s->fds, CMSG_DATA(c), s->nfds * sizeof(int));
-	}
-	if (s->nfds)
+		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
+		if (s->nfds) {
+			for (i = 0; i < n; i++)
+				close(fds[i]);
+			good = false;
+			continue;
+		}
+		memcpy(s->fds, fds, n * sizeof(int));
+		s->nfds = n;
 		s->fds_end = s->filled;
+	}
+	return good;
 }
 
 static void receive(struct server *s)
@@ -212,8 +227,7 @@ static void receive(struct server *s)
 		return;
 	}
 	s->filled += got;
-	take_fds(s, &message);
-	if (message.msg_flags & MSG_CTRUNC) {
+	if (!take_fds(s, &message)) {
 		hang_up(s);
 		return;
 	}
