@@ -85,7 +85,6 @@ int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
 				   struct vfio_region_info *info,
 				   struct vfio_info_cap *caps);
 
-#ifndef COMPAT_VFIO_C
 #define vfio_pci_core_ioctl compat_vfio_pci_core_ioctl
 #define vfio_device_ops compat_vfio_device_ops
 #undef vfio_alloc_device
@@ -94,7 +93,6 @@ int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
 			BUILD_BUG_ON_ZERO(offsetof(struct dev_struct, member)), \
 			dev, (const void *)(ops)),			\
 		     struct dev_struct, member)
-#endif
 #endif
 
 #ifndef COMPAT_HAS_MATCH_TOKEN_UUID

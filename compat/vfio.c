@@ -3,7 +3,9 @@
  * What newer vfio-pci-core modules export, for older ones.
  */
 
-#define COMPAT_VFIO_C
+/* The kernel's own, not what compat.h makes of them for the driver. */
+#undef vfio_pci_core_ioctl
+#undef vfio_device_ops
 
 #include <linux/huge_mm.h>
 #include <linux/slab.h>
