@@ -11,6 +11,7 @@ help:
 	@echo '  make modules     the driver, for the running kernel (or KDIR=...;'
 	@echo '                   ARCH=arm64 CROSS_COMPILE=... crosses)'
 	@echo 'In virtual machines, on any machine (the tools come along, cached):'
+	@echo '  make demo        reported modes beside page tables, x86 and arm64'
 	@echo '  make check       every test that fits in 25 minutes; TESTS="NAME ..." for'
 	@echo '                   some; check-quick and check-full run less and more'
 	@echo '  make shell       a shell in a machine with an emulated GPU'
@@ -48,7 +49,11 @@ define build-module
 	done && \
 	find $(FARM) -xtype l -delete && \
 	$(MAKE) --no-print-directory -C $(KDIR) M=$(FARM)$1 modules && \
-	find $(FARM)$1 -name '*.ko' -exec cp -u {} $(MODULES)/ \;
+	for ko in $$(find $(FARM)$1 -name '*.ko'); do \
+		cmp -s "$$ko" "$(MODULES)/$${ko##*/}" || { \
+			cp "$$ko" "$(MODULES)/.$${ko##*/}" && \
+			mv "$(MODULES)/.$${ko##*/}" "$(MODULES)/$${ko##*/}"; }; \
+	done
 endef
 
 .PHONY: modules
@@ -82,6 +87,10 @@ shell vm:
 	$(enter) $(TESTDIR)/qemu/vm $(VM) --shell
 
 # --- tests ------------------------------------------------------------------
+
+.PHONY: demo
+demo:
+	$(enter) scripts/demo
 
 .PHONY: check-quick check check-full
 check-quick: tier = quick
