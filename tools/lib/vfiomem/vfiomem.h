@@ -201,7 +201,9 @@ enum vfiomem_order {
  * @write: not 0 for a destination, 0 for a source
  *
  * The W of the promises below.  It depends on the CPU, and does not change
- * while a program runs.
+ * while a program runs.  On x86 under a hypervisor it is at most 16 for memory
+ * that is neither NORMAL nor WRITECOMBINE: an access to an emulated register
+ * traps, and hypervisors do not emulate wider moves.
  *
  * Return: bytes, a power of two; 0 where the call would be refused.
  */
@@ -226,18 +228,20 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
  * 2. Once.  Every byte of the range is touched by one access, and no byte
  *    outside it by any.
  * 3. Natural.  Without UNALIGNED every access is aligned to its size.
- * 4. Minimal.  Otherwise there are no more accesses than aligned powers of two
- *    up to W need.  Without UNALIGNED, and on memory that is not NORMAL, they
- *    are exactly these: the head ascending in size, the body in accesses of
- *    W, the tail descending.  PUBLISH and ACQUIRE add one for the granule,
- *    and this then counts the other bytes.
+ * 4. Minimal.  Otherwise, with V the largest power of two up to W that has a
+ *    multiple in [p, p + n], h = -p mod V and t = (n - h) mod V, there are
+ *    popcount(h) + (n - h - t) / V + popcount(t) accesses: the head ascending
+ *    in size, the body in accesses of V, the tail descending.  On NORMAL
+ *    memory with UNALIGNED there may be fewer.  For PUBLISH and ACQUIRE this
+ *    counts the bytes besides the granule, which is one more.
  * 5. Order, as asked for and as any CPU or coherent device sees it.  PUBLISH,
  *    ACQUIRE and ASCENDING never use an unaligned access for what they
  *    order: an unaligned n of 2, 4 or 8 is then several accesses.
  *
- * On NORMAL memory with UNALIGNED and VECTOR, orders other than ASCENDING may
- * use masked vector accesses.  ASCENDING uses accesses of at most 8 bytes, or
- * 16 where the CPU's manual says that such a one is atomic.
+ * On NORMAL memory with UNALIGNED, VECTOR and no limit of width, RELAXED keeps
+ * 1 and 2 only, and all orders but ASCENDING may use masked vector accesses.
+ * ASCENDING uses accesses of at most 8 bytes, or 16 where the CPU's manual
+ * says that such a one is atomic.
  *
  * A VFIOMEM_PRIVATE side has the bytes, and nothing else.
  *
@@ -263,12 +267,13 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
  * The promises of vfiomem_copy() hold.  Ranges that overlap must do so in one
  * mapping: the same bytes seen through two mappings are not recognised.
  *
- * Where @dst overlaps @src from above, ASCENDING and ACQUIRE have to save
- * bytes before they are overwritten: min(d, n - d) of them, where d is
- * dst - src.  Up to 2048 bytes are saved on the stack; for more, @scratch must
- * hold min(d, n - d) + 64 bytes.  It is never needed otherwise.
+ * Where @dst overlaps @src from above, and an ASCENDING order is asked for,
+ * bytes have to be saved before they are overwritten: with d = dst - src, d of
+ * them, or, if that is less and no order is asked for the source, n - d.  Up
+ * to 2048 are saved on the stack.  For more, @scratch must hold 2 * d + 2048
+ * bytes, or n - d + 64 of them.  It is never needed otherwise.
  *
- * Context: as vfiomem_copy(); uses about 5 KiB of stack.
+ * Context: as vfiomem_copy(); uses about 7 KiB of stack.
  * Return: as vfiomem_copy(), or -ENOBUFS.
  */
 int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
@@ -316,7 +321,8 @@ int vfiomem_fill(struct vfiomem_attr attr, volatile void *dst, uint8_t value,
  *
  * Context: as vfiomem_copy(); any number of threads, also from inside a
  * signal handler.
- * Return: 0; -EIO if an access met SIGBUS; or as vfiomem_copy().
+ * Return: 0; -EIO if an access met SIGBUS; -EOPNOTSUPP on a CPU without an
+ * implementation of its own; or as vfiomem_copy().
  */
 int vfiomem_copy_guarded(struct vfiomem_attr dst_attr, volatile void *dst,
 			 struct vfiomem_attr src_attr, const volatile void *src,
@@ -462,7 +468,7 @@ VFIOMEM_INLINE void vfiomem_flush_wc(void)
 #define VFIOMEM_STORE16_INSN	"strh %w0, [%1]"
 #define VFIOMEM_STORE32_INSN	"str %w0, [%1]"
 #define VFIOMEM_STORE64_INSN	"str %x0, [%1]"
-#elif defined(__riscv)
+#elif defined(__riscv) && __riscv_xlen == 64
 #define VFIOMEM_LOAD8_INSN	"lbu %0, 0(%1)"
 #define VFIOMEM_LOAD16_INSN	"lhu %0, 0(%1)"
 #define VFIOMEM_LOAD32_INSN	"lwu %0, 0(%1)"
@@ -486,6 +492,18 @@ VFIOMEM_INLINE void vfiomem_flush_wc(void)
 #define VFIOMEM_ADDRESS		"b"	/* not r0, which reads as 0 */
 #else
 #define VFIOMEM_ADDRESS		"r"
+#endif
+
+/* What one of them can do: access a device, and be unaligned. */
+#if defined(VFIOMEM_LOAD8_INSN)
+#define VFIOMEM_ALL_MODES	1
+#define VFIOMEM_ONE_UNALIGNED	1
+#elif defined(VFIOMEM_INSTRUMENT)
+#define VFIOMEM_ALL_MODES	1
+#define VFIOMEM_ONE_UNALIGNED	0
+#else
+#define VFIOMEM_ALL_MODES	0
+#define VFIOMEM_ONE_UNALIGNED	0
 #endif
 
 #if defined(VFIOMEM_LOAD8_INSN)
@@ -527,14 +545,12 @@ static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
 {
 	if ((uint16_t)(attr.max_width - 1U) < size - 1)
 		return 0;
+	if (!VFIOMEM_ALL_MODES && attr.mode != VFIOMEM_NORMAL)
+		return 0;
 	if (((uintptr_t)p & (size - 1)) == 0)
 		return 1;
-#if defined(VFIOMEM_LOAD8_INSN)
-	return attr.access & VFIOMEM_UNALIGNED &&
+	return VFIOMEM_ONE_UNALIGNED && attr.access & VFIOMEM_UNALIGNED &&
 	       (attr.mode <= VFIOMEM_NORMAL || attr.mode == VFIOMEM_PRIVATE);
-#else
-	return 0;
-#endif
 }
 
 /*

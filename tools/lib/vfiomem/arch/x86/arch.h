@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause */
+/*
+ * x86-64.
+ *
+ * The registers are named in the assembly rather than chosen by the compiler,
+ * so that no part of the library is compiled for a CPU newer than the oldest,
+ * and nothing but the instructions below depends on what cpuid says.
+ */
+#ifndef VFIOMEM_ARCH_X86_H
+#define VFIOMEM_ARCH_X86_H
+
+/* For guard.c, with the error in operand 2. */
+#define ARCH_FIXUP		"movl $1, %k2\n\tjmp"
+#define ARCH_CONTEXT_PC(uc)	((uc)->uc_mcontext.gregs[REG_RIP])
+
+#define arch_has_device	true
+#define ARCH_WIDEST	64
+
+enum x86_isa {
+	X86_KNOWN	= 1 << 0,
+	X86_SSE41	= 1 << 1,	/* MOVNTDQA */
+	X86_AVX		= 1 << 2,
+	X86_AVX2	= 1 << 3,	/* 32-byte VMOVNTDQA */
+	X86_AVX512	= 1 << 4,	/* F, BW and VL */
+	X86_ATOMIC16	= 1 << 5,	/* aligned 16-byte moves are atomic */
+	X86_HYPERVISOR	= 1 << 6,
+};
+
+/* What the CPU has; 0 until somebody asks.  Tests may write it. */
+extern unsigned int vfiomem_x86_isa VFIOMEM_HIDDEN;
+unsigned int vfiomem_x86_detect(void) VFIOMEM_HIDDEN;
+
+static inline unsigned int x86_isa(void)
+{
+	unsigned int isa = __atomic_load_n(&vfiomem_x86_isa, __ATOMIC_RELAXED);
+
+	return likely(isa) ? isa : vfiomem_x86_detect();
+}
+
+static inline unsigned int arch_width(unsigned int mode, bool ascending,
+				      bool write)
+{
+	unsigned int isa = x86_isa();
+	unsigned int widest = isa & X86_AVX512 ? 64 : isa & X86_AVX ? 32 : 16;
+
+	switch (mode) {
+	case VFIOMEM_NORMAL:
+		if (ascending)
+			return isa & X86_ATOMIC16 ? 16 : 8;
+		return widest;
+	case VFIOMEM_WRITECOMBINE:
+		if (ascending)
+			return 8;
+		/* AVX without AVX2 has no 32-byte MOVNTDQA. */
+		return !write && widest == 32 && !(isa & X86_AVX2) ? 16 : widest;
+	default:
+		if (ascending)
+			return 8;
+		/*
+		 * A hypervisor that traps registers emulates the access, and
+		 * KVM's emulator knows SSE moves, no VEX ones before 7.3 and
+		 * no EVEX ones at all.
+		 */
+		return isa & X86_HYPERVISOR ? 16 : widest;
+	}
+}
+
+/*
+ * Uncached and write-back accesses are in order.  Those to WC memory are not:
+ * SDM volume 3, "Buffering of Write Combining Memory Locations".
+ */
+static inline bool arch_separates(unsigned int mode)
+{
+	return mode == VFIOMEM_WRITECOMBINE;
+}
+
+static inline void arch_separate_writes(unsigned int mode)
+{
+	(void)mode;
+	vfiomem_wmb();
+}
+
+static inline void arch_separate_reads(unsigned int mode)
+{
+	(void)mode;
+	vfiomem_rmb();
+}
+
+/*
+ * Stores are in order, but for those to WC memory and non-temporal ones, which
+ * this thread may have made before this call.
+ */
+static inline void arch_before_publish(unsigned int mode)
+{
+	(void)mode;
+	vfiomem_wmb();
+}
+
+static inline void arch_after_acquire(unsigned int mode)
+{
+	if (mode == VFIOMEM_WRITECOMBINE)
+		vfiomem_rmb();
+}
+
+/*
+ * MOVNTDQA may be answered from a buffer that an earlier one filled; SDM
+ * volume 1, "Streaming Load Hint Instruction", wants MFENCE against that.
+ */
+static inline void arch_before_stream(void)
+{
+	__asm__ __volatile__("mfence" ::: "memory");
+}
+
+/* The compiler uses the upper registers only if it was told that they exist. */
+#ifdef __AVX512F__
+#define X86_UPPER	, "xmm16", "xmm17", "xmm18", "xmm19"
+#else
+#define X86_UPPER
+#endif
+
+#define X86_COPY1(load, store, reg)					       \
+	__asm__ __volatile__(load " (%1), %%" reg "\n\t"		       \
+			     store " %%" reg ", (%0)"			       \
+			     : : "r" (dst), "r" (src)			       \
+			     : "memory", "xmm0" X86_UPPER)
+
+#define X86_COPY4(load, store, r0, r1, r2, r3, w1, w2, w3)		       \
+	__asm__ __volatile__(load " (%1), %%" r0 "\n\t"			       \
+			     load " " w1 "(%1), %%" r1 "\n\t"		       \
+			     load " " w2 "(%1), %%" r2 "\n\t"		       \
+			     load " " w3 "(%1), %%" r3 "\n\t"		       \
+			     store " %%" r0 ", (%0)\n\t"		       \
+			     store " %%" r1 ", " w1 "(%0)\n\t"		       \
+			     store " %%" r2 ", " w2 "(%0)\n\t"		       \
+			     store " %%" r3 ", " w3 "(%0)"		       \
+			     : : "r" (dst), "r" (src)			       \
+			     : "memory", "xmm0", "xmm1", "xmm2", "xmm3"	       \
+			       X86_UPPER)
+
+/* Run @one, or @four times it while there are so many, over @n bytes. */
+#define X86_LOOP(width, one, four)					       \
+	do {								       \
+		for (; n >= 4 * (width); n -= 4 * (width)) {		       \
+			four;						       \
+			dst += 4 * (width);				       \
+			src += 4 * (width);				       \
+		}							       \
+		for (; n >= (width); n -= (width)) {			       \
+			one;						       \
+			dst += (width);					       \
+			src += (width);					       \
+		}							       \
+	} while (0)
+
+#define X86_LOOP16(load, store)						       \
+	X86_LOOP(16, X86_COPY1(load, store, "xmm0"),			       \
+		 X86_COPY4(load, store, "xmm0", "xmm1", "xmm2", "xmm3",	       \
+			   "16", "32", "48"))
+#define X86_LOOP32(load, store)						       \
+	X86_LOOP(32, X86_COPY1(load, store, "ymm0"),			       \
+		 X86_COPY4(load, store, "ymm0", "ymm1", "ymm2", "ymm3",	       \
+			   "32", "64", "96"))
+/* EVEX and registers from 16 up: no vzeroupper is needed after them. */
+#define X86_LOOP32_EVEX(load, store)					       \
+	X86_LOOP(32, X86_COPY1(load, store, "ymm16"),			       \
+		 X86_COPY4(load, store, "ymm16", "ymm17", "ymm18", "ymm19",    \
+			   "32", "64", "96"))
+#define X86_LOOP64(load, store)						       \
+	X86_LOOP(64, X86_COPY1(load, store, "zmm16"),			       \
+		 X86_COPY4(load, store, "zmm16", "zmm17", "zmm18", "zmm19",    \
+			   "64", "128", "192"))
+
+/*
+ * Whole accesses of 16 bytes.  That an aligned one is atomic is documented for
+ * the aligned moves, so these are used on each side that is aligned: SDM
+ * volume 3, "Guaranteed Atomic Operations"; APM volume 2, "Access Atomicity".
+ */
+static inline void arch_copy16s(volatile char *dst, const volatile char *src,
+				size_t n, bool stream)
+{
+	bool dst_aligned = !((uintptr_t)dst & 15);
+	bool src_aligned = !((uintptr_t)src & 15);
+
+	if (stream && x86_isa() & X86_SSE41)
+		X86_LOOP16("movntdqa", "movups");
+	else if (dst_aligned && src_aligned)
+		X86_LOOP16("movaps", "movaps");
+	else if (dst_aligned)
+		X86_LOOP16("movups", "movaps");
+	else if (src_aligned)
+		X86_LOOP16("movaps", "movups");
+	else
+		X86_LOOP16("movups", "movups");
+}
+
+static inline void arch_copy32s(volatile char *dst, const volatile char *src,
+				size_t n, bool stream)
+{
+	if (x86_isa() & X86_AVX512) {
+		if (stream)
+			X86_LOOP32_EVEX("vmovntdqa", "vmovdqu64");
+		else
+			X86_LOOP32_EVEX("vmovdqu64", "vmovdqu64");
+		return;
+	}
+	if (stream)
+		X86_LOOP32("vmovntdqa", "vmovdqu");
+	else
+		X86_LOOP32("vmovdqu", "vmovdqu");
+	/* SSE code after this, ours or the caller's, would be slow without. */
+	__asm__ __volatile__("vzeroupper" ::: "memory", "xmm0", "xmm1", "xmm2",
+			     "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+			     "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+			     "xmm14", "xmm15");
+}
+
+static inline void arch_copy64s(volatile char *dst, const volatile char *src,
+				size_t n, bool stream)
+{
+	if (stream)
+		X86_LOOP64("vmovntdqa", "vmovdqu64");
+	else
+		X86_LOOP64("vmovdqu64", "vmovdqu64");
+}
+
+/* Up to 64 bytes by one masked load and one masked store. */
+static inline void x86_copy_masked(volatile char *dst,
+				   const volatile char *src, size_t n)
+{
+	__asm__ __volatile__("kmovq %2, %%k1\n\t"
+			     "vmovdqu8 (%1), %%zmm16%{%%k1%}%{z%}\n\t"
+			     "vmovdqu8 %%zmm16, (%0)%{%%k1%}"
+			     : : "r" (dst), "r" (src), "r" (~0ULL >> (64 - n))
+			     : "memory"
+#ifdef __AVX512F__
+			     , "k1" X86_UPPER
+#endif
+			     );
+}
+
+static inline void x86_relaxed_avx512(volatile char *dst,
+				      const volatile char *src, size_t n)
+{
+	if (n > 64) {
+		/* Measured: below 256 bytes aligning costs more than it gains. */
+		if (n > 256) {
+			size_t head = -(uintptr_t)dst & 63;
+
+			if (head) {
+				x86_copy_masked(dst, src, head);
+				dst += head;
+				src += head;
+				n -= head;
+			}
+		}
+		arch_copy64s(dst, src, n, false);
+		dst += n & ~(size_t)63;
+		src += n & ~(size_t)63;
+		n &= 63;
+	}
+	if (n)
+		x86_copy_masked(dst, src, n);
+}
+
+static inline void arch_relaxed(volatile void *dst, const volatile void *src,
+				size_t n)
+{
+	unsigned int isa = x86_isa();
+
+	if (isa & X86_AVX512)
+		x86_relaxed_avx512(dst, src, n);
+	else
+		vfiomem_pieces(dst, src, n, n > 128 ? (uintptr_t)dst : 0,
+			       isa & X86_AVX ? 32 : 16, VFIOMEM_NORMAL, 0);
+}
+
+#endif /* VFIOMEM_ARCH_X86_H */

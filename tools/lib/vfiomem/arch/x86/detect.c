@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
+/*
+ * Which vectors this CPU has, and this kernel saves.
+ */
+#include <cpuid.h>
+
+#include "../../internal.h"
+
+unsigned int vfiomem_x86_isa;
+
+#define XCR0_YMM	0x06U		/* XMM and YMM state */
+#define XCR0_ZMM	0xe6U		/* and opmask, ZMM, upper ZMM state */
+
+static unsigned int xcr0(void)
+{
+	unsigned int low, high;
+
+	__asm__ __volatile__("xgetbv" : "=a" (low), "=d" (high) : "c" (0));
+	return low;
+}
+
+/* Those whose manuals say that an aligned 16-byte AVX move is atomic. */
+static bool vendor_says_atomic16(unsigned int b, unsigned int c, unsigned int d)
+{
+	return (b == signature_INTEL_ebx && c == signature_INTEL_ecx &&
+		d == signature_INTEL_edx) ||
+	       (b == signature_AMD_ebx && c == signature_AMD_ecx &&
+		d == signature_AMD_edx);
+}
+
+/*
+ * Threads may get here at the same time: all find the same, and none reads a
+ * half-written word.
+ */
+unsigned int vfiomem_x86_detect(void)
+{
+	const unsigned int f_bw_vl = bit_AVX512F | bit_AVX512BW | bit_AVX512VL;
+	unsigned int isa = X86_KNOWN;
+	unsigned int max, a, b, c, d, vendor_b, vendor_c, vendor_d, saved;
+
+	__cpuid(0, max, vendor_b, vendor_c, vendor_d);
+	__cpuid(1, a, b, c, d);
+	if (c & bit_SSE4_1)
+		isa |= X86_SSE41;
+	if (c & (1U << 31))
+		isa |= X86_HYPERVISOR;
+	saved = c & bit_OSXSAVE ? xcr0() : 0;
+	if (c & bit_AVX && (saved & XCR0_YMM) == XCR0_YMM) {
+		isa |= X86_AVX;
+		if (vendor_says_atomic16(vendor_b, vendor_c, vendor_d))
+			isa |= X86_ATOMIC16;
+		if (max >= 7) {
+			__cpuid_count(7, 0, a, b, c, d);
+			if (b & bit_AVX2)
+				isa |= X86_AVX2;
+			if ((b & f_bw_vl) == f_bw_vl &&
+			    (saved & XCR0_ZMM) == XCR0_ZMM)
+				isa |= X86_AVX512;
+		}
+	}
+	__atomic_store_n(&vfiomem_x86_isa, isa, __ATOMIC_RELAXED);
+	return isa;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
+/*
+ * vfiomem_copy(): which accesses each side gets.
+ *
+ * Nearly every call is one of three: one access on both sides; memory on both
+ * sides that takes anything, where only "once" has to be kept; or one side
+ * that is watched and one that is not.  Where the two sides want different
+ * accesses, the bytes go through a stage in the first-level cache, so that
+ * each side has its own.
+ */
+#include "internal.h"
+
+#define GRANULE_SHIFT	8
+#define ORDERS		(VFIOMEM_PUBLISH | VFIOMEM_ACQUIRE | \
+			 VFIOMEM_ASCENDING | VFIOMEM_PLAIN)
+
+static inline bool is_scalar(size_t n)
+{
+	return n && n <= 8 && !(n & (n - 1));
+}
+
+static bool mode_is_known(unsigned int mode)
+{
+	return mode <= VFIOMEM_NORMAL || mode == VFIOMEM_PRIVATE;
+}
+
+static unsigned int round_down_pow2(unsigned int x)
+{
+	return 1U << (31 - __builtin_clz(x));
+}
+
+/* W: what the CPU has for that mode, within what the memory takes. */
+static unsigned int side_width(struct vfiomem_attr attr, bool ascending,
+			       bool write)
+{
+	unsigned int width = arch_width(attr.mode, ascending, write);
+
+	if (width > 8 &&
+	    !(mode_is_known(attr.mode) && attr.access & VFIOMEM_VECTOR))
+		width = 8;
+	if (attr.max_width && attr.max_width < width)
+		width = round_down_pow2(attr.max_width);
+	return width;
+}
+
+/*
+ * The largest power of two up to min(8, W, n) that divides the granule's
+ * outer end, or the one that was asked for, if it fits; else 0.
+ */
+static unsigned int side_granule(uintptr_t end, size_t n, unsigned int width,
+				 unsigned int asked)
+{
+	unsigned int most = width < 8 ? width : 8;
+	unsigned int g = asked ? asked : most;
+
+	if (n < most)
+		most = round_down_pow2((unsigned int)n);
+	if (asked)
+		return !(g & (g - 1)) && g <= most && !(end & (g - 1)) ? g : 0;
+	g = most;
+	while (end & (g - 1))
+		g /= 2;
+	return g;
+}
+
+int vfiomem_check_order(unsigned int order, bool src_watched, bool dst_watched)
+{
+	const unsigned int write_orders = VFIOMEM_PUBLISH |
+					  VFIOMEM_ASCENDING_WRITE;
+	const unsigned int read_orders = VFIOMEM_ACQUIRE |
+					 VFIOMEM_ASCENDING_READ;
+	unsigned int granule = order >> GRANULE_SHIFT;
+
+	if (order & ((1U << GRANULE_SHIFT) - 1) & ~ORDERS)
+		return -EINVAL;
+	if (granule && !(order & (VFIOMEM_PUBLISH | VFIOMEM_ACQUIRE)))
+		return -EINVAL;
+	if (order & VFIOMEM_PLAIN)
+		return order == VFIOMEM_PLAIN ? 0 : -EINVAL;
+	if ((order & write_orders) == write_orders ||
+	    (order & read_orders) == read_orders)
+		return -EINVAL;
+	/* ASCENDING means whichever sides are watched. */
+	if ((order & VFIOMEM_ASCENDING) == VFIOMEM_ASCENDING)
+		return 0;
+	if ((order & write_orders && !dst_watched) ||
+	    (order & read_orders && !src_watched))
+		return -EINVAL;
+	return 0;
+}
+
+int vfiomem_side(struct side *side, struct vfiomem_attr attr,
+		 const volatile void *p, size_t n, unsigned int order,
+		 bool write)
+{
+	const bool unaligned = mode_is_known(attr.mode) &&
+			       attr.access & VFIOMEM_UNALIGNED;
+	const bool ascending = order & (write ? VFIOMEM_ASCENDING_WRITE :
+						VFIOMEM_ASCENDING_READ);
+	const bool granular = order & (write ? VFIOMEM_PUBLISH :
+					       VFIOMEM_ACQUIRE);
+
+	*side = (struct side){
+		.addr = (uintptr_t)p,
+		.align = (uintptr_t)p,
+		.n = n,
+		.mode = attr.mode,
+		.watched = attr.mode != VFIOMEM_PRIVATE,
+	};
+	if (attr.mode == VFIOMEM_NONE || (n && side->addr + (n - 1) < side->addr))
+		return -EINVAL;
+	if (!side->watched) {
+		side->width = 8;
+		side->any_once = VFIOMEM_ONE_UNALIGNED;
+		return 0;
+	}
+	if (!arch_has_device && attr.mode != VFIOMEM_NORMAL)
+		return -EOPNOTSUPP;
+
+	side->width = side_width(attr, ascending, write);
+	side->ascending = ascending;
+	if (n && granular) {
+		side->granule = side_granule(write ? side->addr + n : side->addr,
+					     n, side->width,
+					     order >> GRANULE_SHIFT);
+		if (!side->granule)
+			return -EINVAL;
+	}
+	if (ascending && arch_separates(attr.mode))
+		side->flags |= write ? RUN_SEPARATE_WR : RUN_SEPARATE_RD;
+	if (!write && !ascending && attr.mode == VFIOMEM_WRITECOMBINE &&
+	    attr.access & VFIOMEM_READ_IDEMPOTENT)
+		side->flags |= RUN_STREAM;
+	if (VFIOMEM_ONE_UNALIGNED && unaligned && !ascending && !granular &&
+	    is_scalar(n) && n <= side->width)
+		side->align = 0;
+	side->any_once = VFIOMEM_ONE_UNALIGNED && unaligned && !ascending &&
+			 attr.mode == VFIOMEM_NORMAL && !attr.max_width &&
+			 attr.access & VFIOMEM_VECTOR && !is_scalar(n);
+	return 0;
+}
+
+/* A copy whose every access is one that @dst wants. */
+static size_t copy_as_dst(const struct side *dst, volatile char *to,
+			  const volatile char *from, bool guarded)
+{
+	const size_t body = dst->n - dst->granule;
+	size_t done = vfiomem_side_run(dst, to, from, 0, body, guarded);
+
+	if (dst->granule && done == body) {
+		arch_before_publish(dst->mode);
+		done += vfiomem_side_granule(dst, to + body, from + body, guarded);
+	}
+	return done;
+}
+
+/* A copy whose every access is one that @src wants. */
+static size_t copy_as_src(const struct side *src, volatile char *to,
+			  const volatile char *from, bool guarded)
+{
+	const size_t g = src->granule;
+
+	if (g) {
+		if (vfiomem_side_granule(src, to, from, guarded) != g)
+			return 0;
+		arch_after_acquire(src->mode);
+	}
+	return g + vfiomem_side_run(src, to + g, from + g, g, src->n, guarded);
+}
+
+/* Whether accesses that are right for one side are right for the other. */
+static bool sides_agree(const struct side *dst, const struct side *src)
+{
+	const unsigned int separate = RUN_SEPARATE_RD | RUN_SEPARATE_WR;
+
+	return !dst->granule && !src->granule && dst->width == src->width &&
+	       !((dst->align ^ src->align) & (dst->width - 1)) &&
+	       (dst->mode == src->mode ||
+		!((dst->flags | src->flags) & separate));
+}
+
+static size_t copy_by_stage(const struct side *dst, const struct side *src,
+			    bool guarded)
+{
+	/* Room for what the destination could not take of the last round. */
+	char buffer[STAGE_CHUNK + ARCH_WIDEST]
+		__attribute__((__aligned__(64)));
+	const struct stage stage = {
+		.buffer = buffer,
+		.size = sizeof(buffer),
+		.split = src->n,
+	};
+
+	return vfiomem_copy_staged(dst, src, &stage, guarded);
+}
+
+size_t vfiomem_copy_sides(const struct side *dst, const struct side *src,
+			  bool guarded)
+{
+	volatile char *to = (volatile char *)dst->addr;
+	const volatile char *from = (const volatile char *)src->addr;
+
+	if (dst->watched && (!src->watched || src->any_once))
+		return copy_as_dst(dst, to, from, guarded);
+	if (src->watched && (!dst->watched || (dst->any_once && !dst->granule)))
+		return copy_as_src(src, to, from, guarded);
+	if (dst->watched && src->watched) {
+		struct side both = *dst;
+
+		if (!sides_agree(dst, src))
+			return copy_by_stage(dst, src, guarded);
+		both.flags |= src->flags;
+		return copy_as_dst(&both, to, from, guarded);
+	}
+	if (guarded)
+		return vfiomem_pieces_guarded(to, from, dst->n, dst->addr, 8,
+					      VFIOMEM_NORMAL, 0);
+	memmove((void *)to, (const void *)from, dst->n);
+	return dst->n;
+}
+
+VFIOMEM_API
+unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
+			   int write)
+{
+	const unsigned int ascending = write ? VFIOMEM_ASCENDING_WRITE :
+					       VFIOMEM_ASCENDING_READ;
+
+	if (attr.mode == VFIOMEM_NONE ||
+	    (!arch_has_device && attr.mode != VFIOMEM_NORMAL &&
+	     attr.mode != VFIOMEM_PRIVATE))
+		return 0;
+	return side_width(attr, order & ascending, write);
+}
+
+/* Memory where only "once" has to be kept, or nothing. */
+static inline bool both_take_anything(struct vfiomem_attr a,
+				      struct vfiomem_attr b)
+{
+	const uint32_t any = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR;
+
+	return VFIOMEM_ONE_UNALIGNED && (a.access & b.access & any) == any &&
+	       !(a.max_width | b.max_width) &&
+	       (a.mode == VFIOMEM_NORMAL || a.mode == VFIOMEM_PRIVATE) &&
+	       (b.mode == VFIOMEM_NORMAL || b.mode == VFIOMEM_PRIVATE);
+}
+
+static inline void copy_scalar(volatile void *dst, const volatile void *src,
+			       size_t n)
+{
+	switch (n) {
+	case 1:
+		copy8(dst, src);
+		break;
+	case 2:
+		copy16(dst, src);
+		break;
+	case 4:
+		copy32(dst, src);
+		break;
+	default:
+		copy64(dst, src);
+	}
+}
+
+static inline bool mode_is_accessible(unsigned int mode)
+{
+	return arch_has_device ? mode != VFIOMEM_NONE :
+	       mode == VFIOMEM_NORMAL || mode == VFIOMEM_PRIVATE;
+}
+
+static int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
+			struct vfiomem_attr src_attr, const volatile void *src,
+			size_t n, unsigned int order)
+{
+	struct side to, from;
+	int err;
+
+	err = vfiomem_side(&to, dst_attr, dst, n, order, true);
+	if (!err)
+		err = vfiomem_side(&from, src_attr, src, n, order, false);
+	if (!err)
+		err = vfiomem_check_order(order, from.watched, to.watched);
+	if (err || !n)
+		return err;
+	if (order == VFIOMEM_PLAIN && attr_is_plain(dst_attr) &&
+	    attr_is_plain(src_attr))
+		memmove((void *)dst, (const void *)src, n);
+	else
+		vfiomem_copy_sides(&to, &from, false);
+	return 0;
+}
+
+VFIOMEM_API
+int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
+		 struct vfiomem_attr src_attr, const volatile void *src,
+		 size_t n, unsigned int order)
+{
+	if (likely(order == VFIOMEM_RELAXED)) {
+		if (is_scalar(n) &&
+		    vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
+		    vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
+		    mode_is_accessible(dst_attr.mode) &&
+		    mode_is_accessible(src_attr.mode)) {
+			copy_scalar(dst, src, n);
+			return 0;
+		}
+		if (both_take_anything(dst_attr, src_attr) &&
+		    (uintptr_t)dst + n >= (uintptr_t)dst &&
+		    (uintptr_t)src + n >= (uintptr_t)src) {
+			arch_relaxed(dst, src, n);
+			return 0;
+		}
+	}
+	return copy_checked(dst_attr, dst, src_attr, src, n, order);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
+/*
+ * vfiomem_move(): copies whose ranges overlap.
+ *
+ * Every copy reads a byte before it writes later ones, so a destination below
+ * the source needs nothing more.  Above it, either the copy runs downwards, or
+ * bytes are saved before they are overwritten.
+ */
+#include "internal.h"
+
+/* Saved on the stack; more needs the caller's scratch. */
+#define STACK_SAVED		2048
+/* See struct stage, which is content with less. */
+#define STAGE_SIZE(distance)	(2 * (size_t)(distance) + 2048)
+
+/* From where on @side can be accessed if the bytes from @limit are at hand. */
+static size_t side_start(const struct side *side, size_t limit)
+{
+	return limit ? limit + (-(side->addr + limit) & (side->width - 1)) : 0;
+}
+
+/*
+ * Downwards, in chunks.  What is read lies below what was written, so it is
+ * still there.  The granule of PUBLISH stays behind until the end; that of
+ * ACQUIRE was read before all else.
+ */
+static void move_down(const struct side *dst, const struct side *src)
+{
+	char buffer[STAGE_CHUNK + ARCH_WIDEST]
+		__attribute__((__aligned__(64)));
+	char *const end = buffer + sizeof(buffer);
+	volatile char *const to = (volatile char *)dst->addr;
+	const volatile char *const from = (const volatile char *)src->addr;
+	char acquired[8], published[8];
+	const size_t n = dst->n, floor = src->granule;
+	size_t read = n, written = n;	/* down to these */
+
+	if (floor) {
+		vfiomem_side_granule(src, acquired, from, false);
+		arch_after_acquire(src->mode);
+	}
+	while (written) {
+		/* Byte x is at top - (written - x). */
+		size_t start, limit;
+		char *top = end;
+
+		limit = written > STAGE_CHUNK ? written - STAGE_CHUNK : 0;
+		start = side_start(src, limit);
+		if (start < floor || !limit)
+			start = floor;
+		if (start < read)
+			vfiomem_side_run(src, top - (written - start),
+					 from + start, start, read, false);
+		read = start;
+		if (read == floor) {
+			memcpy(top - written, acquired, floor);
+			read = 0;
+		}
+
+		start = side_start(dst, read);
+		if (written == n && dst->granule) {
+			memcpy(published, top - dst->granule, dst->granule);
+			vfiomem_side_run(dst, to + start,
+					 top - (written - start), start,
+					 n - dst->granule, false);
+		} else {
+			vfiomem_side_run(dst, to + start,
+					 top - (written - start), start,
+					 written, false);
+		}
+		memmove(end - (start - read), top - (written - read),
+			start - read);
+		written = start;
+	}
+	if (dst->granule) {
+		arch_before_publish(dst->mode);
+		vfiomem_side_granule(dst, to + n - dst->granule, published,
+				     false);
+	}
+}
+
+/*
+ * Upwards, because ASCENDING says so, and the destination overlaps the source
+ * from above by @distance: reads are that much ahead of writes.  If nothing is
+ * said about reads, the end of the source, which the start of the destination
+ * overlaps, may be read first instead.
+ */
+static int move_up(const struct side *dst, const struct side *src,
+		   size_t distance, char *scratch, size_t scratch_size)
+{
+	char buffer[STAGE_SIZE(STACK_SAVED)] __attribute__((__aligned__(64)));
+	const volatile char *const from = (const volatile char *)src->addr;
+	const bool end_first = !src->ascending && !src->granule;
+	const size_t beyond = (src->addr + distance) & (src->width - 1);
+	const size_t split = distance > beyond ? distance - beyond : 0;
+	const size_t end_size = src->n - split;
+	struct stage stage = {
+		.buffer = buffer,
+		.size = sizeof(buffer),
+		.split = src->n,
+	};
+	char *saved = NULL;
+
+	if (distance <= STACK_SAVED) {
+		stage.distance = distance;
+	} else if (end_first && end_size <= STACK_SAVED) {
+		saved = buffer;
+		stage.buffer += STACK_SAVED;
+		stage.size -= STACK_SAVED;
+	} else if (end_first && end_size <= scratch_size) {
+		saved = scratch;
+	} else if (scratch_size >= STAGE_SIZE(distance)) {
+		stage.buffer = scratch;
+		stage.size = scratch_size;
+		stage.distance = distance;
+	} else {
+		return -ENOBUFS;
+	}
+	if (saved) {
+		vfiomem_side_run(src, saved, from + split, split, src->n, false);
+		stage.saved = saved;
+		stage.split = split;
+	}
+	vfiomem_copy_staged(dst, src, &stage, false);
+	return 0;
+}
+
+VFIOMEM_API
+int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
+		 struct vfiomem_attr src_attr, const volatile void *src,
+		 size_t n, unsigned int order,
+		 void *scratch, size_t scratch_size)
+{
+	const size_t distance = (uintptr_t)dst - (uintptr_t)src;
+	struct side to, from;
+	int err;
+
+	/* Wraps around, to more than n, where dst is below src. */
+	if (!distance || distance >= n)
+		return vfiomem_copy(dst_attr, dst, src_attr, src, n, order);
+
+	err = vfiomem_side(&to, dst_attr, dst, n, order, true);
+	if (!err)
+		err = vfiomem_side(&from, src_attr, src, n, order, false);
+	if (!err)
+		err = vfiomem_check_order(order, from.watched, to.watched);
+	if (err)
+		return err;
+	if ((order == VFIOMEM_PLAIN && attr_is_plain(dst_attr) &&
+	     attr_is_plain(src_attr)) || (!from.watched && !to.watched))
+		memmove((void *)dst, (const void *)src, n);
+	else if (to.ascending || from.ascending)
+		return move_up(&to, &from, distance, scratch, scratch_size);
+	else
+		move_down(&to, &from);
+	return 0;
+}

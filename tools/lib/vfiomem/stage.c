@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
+/*
+ * Copies in which each side has accesses of its own.
+ */
+#include "internal.h"
+
+size_t vfiomem_side_run(const struct side *side, volatile char *dst,
+			const volatile char *src, size_t from, size_t to,
+			bool guarded)
+{
+	const uintptr_t align = side->align ? side->align + from : 0;
+	const size_t n = to - from;
+
+	if (guarded)
+		return vfiomem_pieces_guarded(dst, src, n, align, side->width,
+					      side->mode, side->flags);
+	if (side->any_once)
+		arch_relaxed(dst, src, n);
+	else
+		vfiomem_pieces(dst, src, n, align, side->width, side->mode,
+			       side->flags);
+	return n;
+}
+
+size_t vfiomem_side_granule(const struct side *side, volatile char *dst,
+			    const volatile char *src, bool guarded)
+{
+	return (guarded ? vfiomem_pieces_guarded : vfiomem_pieces)
+		(dst, src, side->granule, 0, side->granule, side->mode, 0);
+}
+
+/*
+ * Up to where @side can be accessed if the bytes up to @limit are at hand: an
+ * access is never cut short because a chunk ends.
+ */
+static size_t side_stop(const struct side *side, size_t limit)
+{
+	size_t beyond = (side->addr + limit) & (side->width - 1);
+
+	if (limit == side->n)
+		return limit;
+	return limit > beyond ? limit - beyond : 0;
+}
+
+/* How far the source can be read, with room for @room bytes. */
+static size_t read_stop(const struct side *src, const struct stage *stage,
+			size_t read, size_t room)
+{
+	const size_t end = read < stage->split ? stage->split : src->n;
+	size_t limit = room < STAGE_CHUNK ? room : STAGE_CHUNK;
+
+	if (end - read <= limit)
+		return end;
+	return read < stage->split ? side_stop(src, read + limit) : read + limit;
+}
+
+/* How far the destination can be written, with the source read up to @read. */
+static size_t write_stop(const struct side *dst, const struct stage *stage,
+			 size_t read)
+{
+	const size_t body = dst->n - dst->granule;
+	size_t stop;
+
+	if (read == dst->n)
+		return body;
+	stop = read > stage->distance ?
+	       side_stop(dst, read - stage->distance) : 0;
+	return stop < body ? stop : body;
+}
+
+size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
+			   const struct stage *stage, bool guarded)
+{
+	volatile char *const to = (volatile char *)dst->addr;
+	const volatile char *const from = (const volatile char *)src->addr;
+	const size_t n = dst->n, body = n - dst->granule;
+	size_t read = 0, written = 0;
+	char *first = stage->buffer;	/* the byte at @written */
+
+	if (src->granule) {
+		read = vfiomem_side_granule(src, first, from, guarded);
+		if (read != src->granule)
+			return 0;
+		arch_after_acquire(src->mode);
+	}
+	while (read < n || written < body) {
+		char *last = first + (read - written);
+		size_t stop, done;
+
+		/* Seldom enough that each byte is moved once at most. */
+		if (stage->buffer + stage->size - last <
+		    STAGE_CHUNK + ARCH_WIDEST) {
+			memmove(stage->buffer, first, read - written);
+			first = stage->buffer;
+			last = first + (read - written);
+		}
+
+		stop = read_stop(src, stage, read,
+				 (size_t)(stage->buffer + stage->size - last));
+		if (read < stage->split)
+			done = vfiomem_side_run(src, last, from + read, read,
+						stop, guarded);
+		else
+			memcpy(last, stage->saved + (read - stage->split),
+			       done = stop - read);
+		if (done != stop - read)
+			return written;
+		read = stop;
+
+		stop = write_stop(dst, stage, read);
+		if (stop <= written)
+			continue;
+		done = vfiomem_side_run(dst, to + written, first, written, stop,
+					guarded);
+		if (done != stop - written)
+			return written + done;
+		first += done;
+		written = stop;
+	}
+	if (dst->granule) {
+		arch_before_publish(dst->mode);
+		written += vfiomem_side_granule(dst, to + body, first, guarded);
+	}
+	return written;
+}
