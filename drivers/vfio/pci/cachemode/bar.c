@@ -4,6 +4,7 @@
  */
 
 #include <linux/io.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "cachemode.h"
@@ -123,19 +124,29 @@ const void __iomem *cachemode_bar0(struct cachemode_device *cdev)
 long cachemode_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 		     unsigned long arg)
 {
-	const size_t minsz = offsetofend(struct vfio_device_ioeventfd, fd);
 	struct cachemode_device *cdev = to_cachemode(core_vdev);
 	struct vfio_device_ioeventfd ioeventfd;
+	struct cachemode_region *region;
 	u64 index;
 
 	if (cmd != VFIO_DEVICE_IOEVENTFD)
 		return vfio_pci_core_ioctl(core_vdev, cmd, arg);
 
-	if (copy_from_user(&ioeventfd, (void __user *)arg, minsz))
+	if (copy_from_user(&ioeventfd, (void __user *)arg,
+			   offsetofend(struct vfio_device_ioeventfd, fd)))
 		return -EFAULT;
 	index = VFIO_PCI_OFFSET_TO_INDEX(ioeventfd.offset);
-	if (index < PCI_STD_NUM_BARS &&
-	    (cdev->regions[index] || test_bit(index, &cdev->hidden)))
+	if (index >= PCI_STD_NUM_BARS)
 		return -EINVAL;
+	index = array_index_nospec(index, PCI_STD_NUM_BARS);
+	region = cdev->regions[index];
+	if (test_bit(index, &cdev->hidden) || cachemode_region_emulated(region))
+		return -EINVAL;
+	if (region)
+		return cachemode_ioeventfd_set(region, &ioeventfd);
+	/*
+	 * The core reads it again, when it may name another BAR; but it has no
+	 * mapping of what is ours, and can't get one.
+	 */
 	return vfio_pci_core_ioctl(core_vdev, cmd, arg);
 }

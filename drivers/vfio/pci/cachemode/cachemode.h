@@ -10,6 +10,7 @@
 #ifndef _CACHEMODE_H
 #define _CACHEMODE_H
 
+#include <linux/list.h>
 #include <linux/memory-failure.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -187,10 +188,15 @@ cachemode_region_alloc(struct cachemode_device *cdev, unsigned int index,
 		       enum cachemode_backing backing, phys_addr_t phys,
 		       u64 present);
 void cachemode_region_free(struct cachemode_region *region);
-int cachemode_regions_map(struct cachemode_device *cdev);
-void cachemode_regions_unmap(struct cachemode_device *cdev);
-struct cachemode_area *cachemode_region_find_area(struct cachemode_region *region,
-						  u64 offset);
+int cachemode_region_map(struct cachemode_region *region);
+void cachemode_region_unmap(struct cachemode_region *region);
+int cachemode_regions_open(struct cachemode_device *cdev);
+void cachemode_regions_close(struct cachemode_device *cdev);
+struct cachemode_area *cachemode_region_find(struct cachemode_region *region,
+					     u64 offset, u64 *end);
+struct cachemode_area *
+cachemode_region_map_area(struct cachemode_region *region, u64 offset,
+			  u64 size);
 int cachemode_get_region_info_caps(struct vfio_device *core_vdev,
 				   struct vfio_region_info *info,
 				   struct vfio_info_cap *caps);
@@ -226,6 +232,9 @@ enum cachemode_ready_by {
  * @in_reset: a reset is under way: nobody may touch the device's memory
  * @ready: memory was seen ready since the last reset
  * @not_ready_since: jiffies at the first look that found it not ready, 0: none
+ * @ioeventfds_lock: innermost; @ioeventfds and @nr_ioeventfds
+ * @ioeventfds: of the BARs that we serve
+ * @nr_ioeventfds: length of @ioeventfds
  *
  * Lock order, outermost first:
  *
@@ -261,12 +270,23 @@ struct cachemode_device {
 	bool in_reset;
 	bool ready;
 	unsigned long not_ready_since;
+
+	struct mutex ioeventfds_lock;
+	struct list_head ioeventfds;
+	unsigned int nr_ioeventfds;
 };
 
 static inline struct cachemode_device *
 to_cachemode(struct vfio_device *core_vdev)
 {
 	return container_of(core_vdev, struct cachemode_device, core.vdev);
+}
+
+/* Whether the function decodes memory accesses; memory_lock is held. */
+static inline bool cachemode_powered(struct cachemode_device *cdev)
+{
+	return !cdev->core.pm_runtime_engaged &&
+	       __vfio_pci_memory_enabled(&cdev->core);
 }
 
 /* Device memory that is no BAR (devmem.c) */
@@ -276,26 +296,38 @@ void cachemode_devmem_exit(struct cachemode_device *cdev);
 /* Readiness and resets (ready.c) */
 void cachemode_ready_init(struct cachemode_device *cdev);
 int cachemode_ready_probe(struct cachemode_device *cdev);
-int cachemode_ready_wait(struct cachemode_device *cdev, unsigned int ms);
+bool cachemode_region_ready(const struct cachemode_region *region);
+int cachemode_ready_wait(struct cachemode_region *region, unsigned int ms);
 void cachemode_ready_recheck(struct cachemode_device *cdev);
 void cachemode_reset_begin(struct cachemode_device *cdev);
 void cachemode_reset_end(struct cachemode_device *cdev);
 
-/* Physical BARs (bar.c) */
+/* Memory failures (poison.c) */
+void cachemode_poison_register(struct cachemode_area *area);
+void cachemode_poison_unregister(struct cachemode_area *area);
+
+/* Physical BARs (bar.c, ioeventfd.c) */
 int cachemode_bars_open(struct cachemode_device *cdev);
 void cachemode_bars_close(struct cachemode_device *cdev);
 const void __iomem *cachemode_bar0(struct cachemode_device *cdev);
+int cachemode_ioeventfd_set(struct cachemode_region *region,
+			    const struct vfio_device_ioeventfd *arg);
+void cachemode_ioeventfds_remove(struct cachemode_device *cdev);
 long cachemode_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 		     unsigned long arg);
 
 /* vfio_device_ops (mmap.c, rdwr.c, config.c) */
 int cachemode_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma);
 void cachemode_zap(struct cachemode_device *cdev);
+unsigned long cachemode_vma_pfn(const struct cachemode_region *region,
+				const struct vm_area_struct *vma);
 extern const struct vm_operations_struct cachemode_vm_ops;
 ssize_t cachemode_read(struct vfio_device *core_vdev, char __user *buf,
 		       size_t count, loff_t *ppos);
 ssize_t cachemode_write(struct vfio_device *core_vdev, const char __user *buf,
 			size_t count, loff_t *ppos);
+void cachemode_area_io(struct cachemode_area *area, u64 offset, u8 *buf,
+		       size_t count, bool write);
 ssize_t cachemode_config_rw(struct cachemode_device *cdev, char __user *buf,
 			    size_t count, loff_t *ppos, bool write);
 

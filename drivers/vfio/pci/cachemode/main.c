@@ -37,6 +37,8 @@ static int cachemode_init_dev(struct vfio_device *core_vdev)
 	if (ret)
 		return ret;
 	mutex_init(&cdev->state_lock);
+	mutex_init(&cdev->ioeventfds_lock);
+	INIT_LIST_HEAD(&cdev->ioeventfds);
 	cachemode_ready_init(cdev);
 	return 0;
 }
@@ -48,6 +50,7 @@ static void cachemode_release_dev(struct vfio_device *core_vdev)
 
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		cachemode_region_free(cdev->regions[i]);
+	mutex_destroy(&cdev->ioeventfds_lock);
 	mutex_destroy(&cdev->state_lock);
 	vfio_pci_core_release_dev(core_vdev);
 }
@@ -72,7 +75,7 @@ static int cachemode_open_device(struct vfio_device *core_vdev)
 	ret = cachemode_bars_open(cdev);
 	if (ret)
 		goto err_disable;
-	ret = cachemode_regions_map(cdev);
+	ret = cachemode_regions_open(cdev);
 	if (ret)
 		goto err_bars_close;
 	vfio_pci_core_finish_enable(&cdev->core);
@@ -91,7 +94,8 @@ static void cachemode_close_device(struct vfio_device *core_vdev)
 {
 	struct cachemode_device *cdev = to_cachemode(core_vdev);
 
-	cachemode_regions_unmap(cdev);
+	cachemode_ioeventfds_remove(cdev);
+	cachemode_regions_close(cdev);
 	cachemode_bars_close(cdev);
 	vfio_pci_core_close_device(core_vdev);
 	set_open(cdev, false);

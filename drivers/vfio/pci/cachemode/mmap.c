@@ -15,19 +15,33 @@
 /* How long a fault waits for a reset device, before it is taken again. */
 #define FAULT_WAIT_MS	100
 
-static vm_fault_t insert(struct cachemode_device *cdev, struct vm_fault *vmf,
+/**
+ * cachemode_vma_pfn - the first page that a user mapping shows
+ * @region: the region
+ * @vma: a mapping of it
+ *
+ * Return: its page frame number
+ */
+unsigned long cachemode_vma_pfn(const struct cachemode_region *region,
+				const struct vm_area_struct *vma)
+{
+	return PHYS_PFN(region->phys) + (vma->vm_pgoff & PGOFF_MASK);
+}
+
+static vm_fault_t insert(struct cachemode_region *region, struct vm_fault *vmf,
 			 unsigned long pfn, unsigned int order, bool *not_ready)
 {
+	struct cachemode_device *cdev = region->cdev;
 	struct vfio_pci_core_device *core = &cdev->core;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&core->memory_lock);
-	if (core->pm_runtime_engaged || !__vfio_pci_memory_enabled(core))
+	if (!cachemode_powered(cdev))
 		goto out_unlock_memory;
 
 	down_read(&cdev->reset_lock);
-	*not_ready = !cdev->ready;
-	if (cdev->ready)
+	*not_ready = !cachemode_region_ready(region);
+	if (!*not_ready)
 		ret = vfio_pci_vmf_insert_pfn(core, vmf, pfn, order);
 	up_read(&cdev->reset_lock);
 
@@ -51,16 +65,15 @@ static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
 	/* The VMA lies within its area, so an entry within it does too. */
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
 		return VM_FAULT_FALLBACK;
-	pfn = PHYS_PFN(region->phys) + (vma->vm_pgoff & PGOFF_MASK) +
-	      PHYS_PFN(addr - vma->vm_start);
+	pfn = cachemode_vma_pfn(region, vma) + PHYS_PFN(addr - vma->vm_start);
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
-	ret = insert(region->cdev, vmf, pfn, order, &not_ready);
+	ret = insert(region, vmf, pfn, order, &not_ready);
 	if (ret & VM_FAULT_FALLBACK)
 		return ret;
 	if (not_ready) {
-		err = cachemode_ready_wait(region->cdev, FAULT_WAIT_MS);
+		err = cachemode_ready_wait(region, FAULT_WAIT_MS);
 		ret = err == -ETIMEDOUT ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 	}
 	cachemode_stats_fault(region, order, !not_ready && ret == VM_FAULT_NOPAGE);
@@ -88,9 +101,9 @@ static int map_user(struct cachemode_region *region, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	area = cachemode_region_find_area(region, start);
 	/* One VMA, one mode: mprotect() on arm64 rewrites entries that differ. */
-	if (!area || len > PAGE_ALIGN(area->size) - (start - area->offset))
+	area = cachemode_region_map_area(region, start, len);
+	if (!area)
 		return -EINVAL;
 
 	vma->vm_private_data = area;

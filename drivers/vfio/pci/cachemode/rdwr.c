@@ -71,9 +71,22 @@ static void io_write(const void *buf, void __iomem *io, unsigned int width)
 	}
 }
 
-/* Naturally aligned accesses, in ascending order. */
-static void access_io(struct cachemode_area *area, u64 offset, u8 *buf,
-		      size_t count, bool write)
+/**
+ * cachemode_area_io - access an area that is not NORMAL
+ * @area: the area
+ * @offset: within the region
+ * @buf: where to, or where from
+ * @count: bytes
+ * @write: write, or else read
+ *
+ * Accesses are naturally aligned, in ascending order, and at most as wide as
+ * the device takes.  An aligned power of two of bytes is one access, if no
+ * wider than that.
+ *
+ * Context: memory_lock and reset_lock are held, and the region is ready.
+ */
+void cachemode_area_io(struct cachemode_area *area, u64 offset, u8 *buf,
+		       size_t count, bool write)
 {
 	unsigned int max = min_not_zero(area->max_width, 8U);
 	void __iomem *io = area->io + (offset - area->offset);
@@ -122,36 +135,34 @@ static int access_area(struct cachemode_area *area, u64 offset, u8 *buf,
 		       size_t count, bool write)
 {
 	struct cachemode_device *cdev = area->region->cdev;
-	struct vfio_pci_core_device *core = &cdev->core;
 	int ret = 0;
 
-	if (down_read_killable(&core->memory_lock))
+	if (down_read_killable(&cdev->core.memory_lock))
 		return -EINTR;
-	if (core->pm_runtime_engaged || !__vfio_pci_memory_enabled(core)) {
+	if (!cachemode_powered(cdev)) {
 		if (!write)
 			memset(buf, 0xff, count);
 		goto out_unlock_memory;
 	}
 
 	down_read(&cdev->reset_lock);
-	if (!cdev->ready)
+	if (!cachemode_region_ready(area->region))
 		ret = -EAGAIN;
 	else if (area->mode == VFIO_MMAP_CACHE_MODE_NORMAL)
 		ret = access_memory(area, offset, buf, count, write);
 	else
-		access_io(area, offset, buf, count, write);
+		cachemode_area_io(area, offset, buf, count, write);
 	up_read(&cdev->reset_lock);
 
 out_unlock_memory:
-	up_read(&core->memory_lock);
+	up_read(&cdev->core.memory_lock);
 	return ret;
 }
 
 /* One piece, wherever: where nothing exists, all ones and dropped writes. */
-static int access_region(struct cachemode_region *region, u64 offset, u8 *buf,
-			 size_t count, bool write)
+static int access_piece(struct cachemode_area *area, u64 offset, u8 *buf,
+			size_t count, bool write)
 {
-	struct cachemode_area *area = cachemode_region_find_area(region, offset);
 	int ret;
 
 	if (!area) {
@@ -166,23 +177,11 @@ static int access_region(struct cachemode_region *region, u64 offset, u8 *buf,
 		ret = access_area(area, offset, buf, count, write);
 		if (ret != -EAGAIN)
 			return ret;
-		ret = cachemode_ready_wait(region->cdev, READY_WAIT_MS);
+		ret = cachemode_ready_wait(area->region, READY_WAIT_MS);
 		/* Disabled meanwhile: the access itself tells. */
 		if (ret && ret != -EIO)
 			return ret;
 	}
-}
-
-/* Bytes from @offset that one piece may have: nothing crosses an area's end. */
-static size_t piece_size(struct cachemode_region *region, u64 offset,
-			 size_t count)
-{
-	struct cachemode_area *area = cachemode_region_find_area(region, offset);
-	u64 end = area ? area->offset + area->size : region->size;
-
-	/* Ends where the buffer's size divides: accesses stay whole. */
-	end = min(end, (u64)round_down(offset, BOUNCE_SIZE) + BOUNCE_SIZE);
-	return min_t(u64, count, end - offset);
 }
 
 static ssize_t rw_region(struct cachemode_region *region, char __user *user,
@@ -201,7 +200,14 @@ static ssize_t rw_region(struct cachemode_region *region, char __user *user,
 		return -ENOMEM;
 
 	while (done < count) {
-		size_t piece = piece_size(region, offset + done, count - done);
+		u64 pos = offset + done, end;
+		struct cachemode_area *area;
+		size_t piece;
+
+		area = cachemode_region_find(region, pos, &end);
+		/* Where the buffer's size divides: accesses stay whole. */
+		end = min(end, (u64)round_down(pos, BOUNCE_SIZE) + BOUNCE_SIZE);
+		piece = min_t(u64, count - done, end - pos);
 
 		if (fatal_signal_pending(current)) {
 			ret = -EINTR;
@@ -210,7 +216,7 @@ static ssize_t rw_region(struct cachemode_region *region, char __user *user,
 		ret = -EFAULT;
 		if (write && copy_from_user(bounce, user + done, piece))
 			break;
-		ret = access_region(region, offset + done, bounce, piece, write);
+		ret = access_piece(area, pos, bounce, piece, write);
 		if (ret)
 			break;
 		ret = -EFAULT;

@@ -86,38 +86,32 @@ static bool timed_out(unsigned long since, unsigned int seconds)
 }
 
 /*
- * The function's BAR 0, through whoever has it mapped.  May return an ERR_PTR.
- */
-static const void __iomem *mapped_bar0(struct cachemode_device *cdev)
-{
-	if (cdev->ready_by != CACHEMODE_READY_BAR0)
-		return NULL;
-	return cachemode_bar0(cdev);
-}
-
-/*
  * Look again.  The caller holds memory_lock, and memory is enabled.
  * Returns 0, -EAGAIN or -ETIMEDOUT.
  */
-static int poll_ready(struct cachemode_device *cdev)
+static int poll_ready(struct cachemode_region *region)
 {
-	const void __iomem *bar0 = mapped_bar0(cdev);
+	struct cachemode_device *cdev = region->cdev;
+	const void __iomem *bar0 = NULL;
 	unsigned int timeout = BAR0_TIMEOUT;
 	int ret = 0;
 
-	if (IS_ERR(bar0))
-		return PTR_ERR(bar0);
+	if (cdev->ready_by == CACHEMODE_READY_BAR0) {
+		bar0 = cachemode_bar0(cdev);
+		if (IS_ERR(bar0))
+			return PTR_ERR(bar0);
+	}
 
 	down_write(&cdev->reset_lock);
-	if (!cdev->ready) {
-		cdev->ready = !cdev->in_reset && look(cdev, bar0, &timeout);
-		if (cdev->ready)
-			cdev->not_ready_since = 0;
-		else if (!cdev->not_ready_since)
+	if (!cdev->ready && !cdev->in_reset)
+		cdev->ready = look(cdev, bar0, &timeout);
+	if (cachemode_region_ready(region)) {
+		cdev->not_ready_since = 0;
+	} else {
+		if (!cdev->not_ready_since)
 			cdev->not_ready_since = jiffies ?: 1;
-		if (!cdev->ready)
-			ret = timed_out(cdev->not_ready_since, timeout) ?
-				-ETIMEDOUT : -EAGAIN;
+		ret = timed_out(cdev->not_ready_since, timeout) ? -ETIMEDOUT :
+								  -EAGAIN;
 	}
 	up_write(&cdev->reset_lock);
 	return ret;
@@ -130,8 +124,26 @@ static int sleep_killable(unsigned int ms)
 }
 
 /**
- * cachemode_ready_wait - wait until memory is ready after a reset
- * @cdev: the device, open
+ * cachemode_region_ready - may the region be accessed?
+ * @region: the region of an open device
+ *
+ * BARs are there as soon as the reset is over, memory behind a link is not.
+ *
+ * Context: reset_lock is held.
+ * Return: true if it may
+ */
+bool cachemode_region_ready(const struct cachemode_region *region)
+{
+	const struct cachemode_device *cdev = region->cdev;
+
+	lockdep_assert_held(&cdev->reset_lock);
+	return cachemode_region_emulated(region) ? cdev->ready :
+						   !cdev->in_reset;
+}
+
+/**
+ * cachemode_ready_wait - wait until a region is ready after a reset
+ * @region: the region of an open device
  * @ms: how long to wait at most
  *
  * Context: process context, memory_lock not held; killable.
@@ -139,8 +151,9 @@ static int sleep_killable(unsigned int ms)
  * -EAGAIN after @ms; -ETIMEDOUT when it took longer than its specification
  * allows; -EINTR when killed; -EIO if memory is disabled or not powered
  */
-int cachemode_ready_wait(struct cachemode_device *cdev, unsigned int ms)
+int cachemode_ready_wait(struct cachemode_region *region, unsigned int ms)
 {
+	struct cachemode_device *cdev = region->cdev;
 	struct vfio_pci_core_device *core = &cdev->core;
 	unsigned long end = jiffies + msecs_to_jiffies(ms);
 	int ret;
@@ -148,10 +161,7 @@ int cachemode_ready_wait(struct cachemode_device *cdev, unsigned int ms)
 	for (;;) {
 		if (down_read_killable(&core->memory_lock))
 			return -EINTR;
-		if (core->pm_runtime_engaged || !__vfio_pci_memory_enabled(core))
-			ret = -EIO;
-		else
-			ret = poll_ready(cdev);
+		ret = cachemode_powered(cdev) ? poll_ready(region) : -EIO;
 		up_read(&core->memory_lock);
 
 		if (ret != -EAGAIN || !time_before(jiffies, end))

@@ -130,7 +130,35 @@ static int area_map(struct cachemode_area *area)
 	return 0;
 }
 
-static void region_unmap(struct cachemode_region *region)
+/**
+ * cachemode_region_map - map a region's areas into the kernel, each with its
+ * mode, and find out which mode is in effect
+ * @region: the region
+ *
+ * Return: 0 or -ENOMEM
+ */
+int cachemode_region_map(struct cachemode_region *region)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < region->nr_areas; i++) {
+		ret = area_map(&region->areas[i]);
+		if (ret)
+			goto err_unmap;
+	}
+	return 0;
+
+err_unmap:
+	cachemode_region_unmap(region);
+	return ret;
+}
+
+/**
+ * cachemode_region_unmap - undo cachemode_region_map()
+ * @region: the region; nothing happens if it is not mapped
+ */
+void cachemode_region_unmap(struct cachemode_region *region)
 {
 	unsigned int i;
 
@@ -139,28 +167,24 @@ static void region_unmap(struct cachemode_region *region)
 			area_unmap(&region->areas[i]);
 }
 
-static int region_map(struct cachemode_region *region)
+/* Registers have no poison: an error there is the device's to report. */
+static void register_poison(struct cachemode_region *region)
 {
 	unsigned int i;
-	int ret;
 
-	for (i = 0; i < region->nr_areas; i++) {
-		ret = area_map(&region->areas[i]);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	for (i = 0; i < region->nr_areas; i++)
+		if (cachemode_region_emulated(region))
+			cachemode_poison_register(&region->areas[i]);
 }
 
 /**
- * cachemode_regions_map - map all areas into the kernel, each with its mode,
- * and find out which mode is in effect
+ * cachemode_regions_open - get all regions ready for user space
  * @cdev: the device
  *
  * Context: open, before user space has the device.
  * Return: 0 or -ENOMEM
  */
-int cachemode_regions_map(struct cachemode_device *cdev)
+int cachemode_regions_open(struct cachemode_device *cdev)
 {
 	unsigned int i;
 	int ret;
@@ -168,41 +192,41 @@ int cachemode_regions_map(struct cachemode_device *cdev)
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
 		if (!cdev->regions[i])
 			continue;
-		ret = region_map(cdev->regions[i]);
+		ret = cachemode_region_map(cdev->regions[i]);
 		if (ret)
-			goto err_unmap;
+			goto err_close;
+		register_poison(cdev->regions[i]);
 	}
 	return 0;
 
-err_unmap:
-	cachemode_regions_unmap(cdev);
+err_close:
+	cachemode_regions_close(cdev);
 	return ret;
 }
 
 /**
- * cachemode_regions_unmap - undo cachemode_regions_map()
+ * cachemode_regions_close - undo cachemode_regions_open()
  * @cdev: the device
  *
  * Context: close, when no user mapping is left.
  */
-void cachemode_regions_unmap(struct cachemode_device *cdev)
+void cachemode_regions_close(struct cachemode_device *cdev)
 {
-	unsigned int i;
+	unsigned int i, j;
 
-	for (i = 0; i < PCI_STD_NUM_BARS; i++)
-		if (cdev->regions[i])
-			region_unmap(cdev->regions[i]);
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		struct cachemode_region *region = cdev->regions[i];
+
+		if (!region)
+			continue;
+		for (j = 0; j < region->nr_areas; j++)
+			cachemode_poison_unregister(&region->areas[j]);
+		cachemode_region_unmap(region);
+	}
 }
 
-/**
- * cachemode_region_find_area - find the area of an offset
- * @region: the region
- * @offset: within the region
- *
- * Return: the area, or NULL where nothing exists
- */
-struct cachemode_area *cachemode_region_find_area(struct cachemode_region *region,
-						  u64 offset)
+static struct cachemode_area *find_area(struct cachemode_region *region,
+					u64 offset)
 {
 	unsigned int i;
 
@@ -213,6 +237,66 @@ struct cachemode_area *cachemode_region_find_area(struct cachemode_region *regio
 			return area;
 	}
 	return NULL;
+}
+
+/**
+ * cachemode_region_find - find out what read() and write() meet at an offset
+ * @region: the region
+ * @offset: within the region
+ * @end: set to where that ends, within the region
+ *
+ * Return: the area, or NULL where nothing exists, or nothing for the user to
+ * see: the MSI-X table, as in vfio-pci-core
+ */
+struct cachemode_area *cachemode_region_find(struct cachemode_region *region,
+					     u64 offset, u64 *end)
+{
+	const struct vfio_pci_core_device *core = &region->cdev->core;
+	struct cachemode_area *area = find_area(region, offset);
+	u64 table, table_end;
+
+	*end = area ? area->offset + area->size : region->size;
+	if (cachemode_region_emulated(region) || region->index != core->msix_bar)
+		return area;
+
+	table = core->msix_offset;
+	table_end = min(table + core->msix_size, region->size);
+	if (offset >= table_end)
+		return area;
+	if (offset < table) {
+		*end = min(*end, table);
+		return area;
+	}
+	*end = table_end;
+	return NULL;
+}
+
+/**
+ * cachemode_region_map_area - find the area that a user mapping lies in
+ * @region: the region
+ * @offset: first byte of the mapping, within the region
+ * @size: bytes of the mapping
+ *
+ * Return: the area, or NULL if the mapping is not within one
+ */
+struct cachemode_area *
+cachemode_region_map_area(struct cachemode_region *region, u64 offset, u64 size)
+{
+	struct cachemode_area *area = find_area(region, offset);
+
+	if (!area || size > PAGE_ALIGN(area->size) - (offset - area->offset))
+		return NULL;
+	return area;
+}
+
+static int add_msix_cap(struct vfio_info_cap *caps)
+{
+	struct vfio_info_cap_header header = {
+		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+		.version = 1,
+	};
+
+	return vfio_info_add_capability(caps, &header, sizeof(header));
 }
 
 static int add_sparse_cap(const struct cachemode_region *region,
@@ -291,6 +375,12 @@ static int region_info(struct cachemode_region *region,
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 		      VFIO_REGION_INFO_FLAG_MMAP;
 
+	if (!cachemode_region_emulated(region) &&
+	    region->index == region->cdev->core.msix_bar) {
+		ret = add_msix_cap(caps);
+		if (ret)
+			return ret;
+	}
 	if (region->nr_areas > 1 || region->present < region->size) {
 		ret = add_sparse_cap(region, caps);
 		if (ret)
