@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio-cachemode bind and unbind
+ *
+ * driver_override names the driver: the ids that it lists are those of another
+ * driver as well, and a device without a listed id can be bound like this too.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+#define DRIVER_LEN	64
+
+static enum status failed(int error, const char *what, const char *device)
+{
+	complain("%s: can't %s: %s", device, what, strerror(-error));
+	return error == -EACCES || error == -EPERM ? NO_PERMISSION : FAILED;
+}
+
+static bool is_vfio_driver(const char *driver)
+{
+	return !strcmp(driver, DRIVER) || !strcmp(driver, "vfio-pci") ||
+	       strstr(driver, "vfio");
+}
+
+/*
+ * Tell what else is in the IOMMU group: VFIO opens a device only if the host
+ * drives none of its group.  Bridges are no obstacle: they have no memory of
+ * their own that a device could be given.
+ */
+static void tell_group(const struct pci_address *address, int group)
+{
+	char path[64], own[PCI_ADDRESS_LEN], driver[DRIVER_LEN], id[16];
+	struct pci_address other;
+	struct dirent *entry;
+	DIR *dir;
+
+	pci_format(address, own);
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/devices",
+		 group);
+	dir = opendir(path);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (!pci_parse(entry->d_name, &other) ||
+		    !strcmp(entry->d_name, own))
+			continue;
+		pci_driver(&other, driver, sizeof(driver));
+		complain("IOMMU group %d also has %s (%s), %s%s", group,
+			 entry->d_name, pci_id(&other, id),
+			 *driver ? "driver " : "no driver", driver);
+		if (*driver && !is_vfio_driver(driver) &&
+		    strcmp(driver, "pcieport"))
+			complain("nobody can open the group while %s has that driver: bind it to vfio-pci, too",
+				 entry->d_name);
+	}
+	closedir(dir);
+}
+
+static int detach(const struct pci_address *address, const char *device)
+{
+	char driver[DRIVER_LEN];
+
+	if (!*pci_driver(address, driver, sizeof(driver)))
+		return 0;
+	return pci_write(address, "driver/unbind", device);
+}
+
+/* Give the device back to whom it would belong without us. */
+static int release(const struct pci_address *address, const char *device)
+{
+	int ret = pci_write(address, "driver_override", "\n");
+
+	if (!ret)
+		ret = detach(address, device);
+	if (!ret)
+		ret = pci_bus_write("drivers_probe", device);
+	return ret;
+}
+
+static enum status attach(const struct pci_address *address,
+			  const char *device)
+{
+	char driver[DRIVER_LEN];
+	int ret;
+
+	ret = pci_write(address, "driver_override", DRIVER);
+	if (ret)
+		return failed(ret, "set driver_override", device);
+	ret = detach(address, device);
+	if (!ret)
+		ret = pci_bus_write("drivers_probe", device);
+	if (!ret && !strcmp(pci_driver(address, driver, sizeof(driver)),
+			    DRIVER))
+		return OK;
+
+	/* The kernel's log says why the driver did not take it. */
+	release(address, device);
+	if (ret)
+		return failed(ret, "bind", device);
+	complain("%s: " DRIVER " did not take it; see dmesg. It went back to %s",
+		 device, *pci_driver(address, driver, sizeof(driver)) ?
+			 driver : "no driver");
+	return REFUSED;
+}
+
+enum status cmd_bind(int argc, char **argv)
+{
+	char device[PCI_ADDRESS_LEN], driver[DRIVER_LEN];
+	struct pci_address address;
+	enum status status;
+	int group;
+
+	if (argc != 2)
+		return usage_error("%s takes one PCI address", argv[0]);
+	status = pci_argument(argv[1], &address);
+	if (status != OK)
+		return status;
+	pci_format(&address, device);
+	if (!pci_exists(&address)) {
+		complain("there is no device %s", device);
+		return NO_DEVICE;
+	}
+	if (access("/sys/bus/pci/drivers/" DRIVER, F_OK) < 0) {
+		complain("the driver is not loaded: modprobe " DRIVER);
+		return NO_DRIVER;
+	}
+	group = pci_group(&address);
+	if (group < 0) {
+		complain("%s is in no IOMMU group: enable the IOMMU (firmware, kernel command line)",
+			 device);
+		return REFUSED;
+	}
+	tell_group(&address, group);
+	if (!strcmp(pci_driver(&address, driver, sizeof(driver)), DRIVER))
+		return OK;
+	return attach(&address, device);
+}
+
+/* An unbind waits until the last user closes: do not let it hang. */
+static enum status check_closed(const struct pci_address *address,
+				const char *name)
+{
+	struct device *devices, *device;
+	enum status status;
+	unsigned int nr;
+
+	status = family_devices(&devices, &nr);
+	if (status != OK)
+		return status;
+	status = family_find(address, devices, nr, &device);
+	if (status == OK && device->open) {
+		complain("%s is open: stop its user first", name);
+		status = REFUSED;
+	}
+	family_free(devices, nr);
+	return status;
+}
+
+enum status cmd_unbind(int argc, char **argv)
+{
+	char device[PCI_ADDRESS_LEN];
+	struct pci_address address;
+	enum status status;
+	int ret;
+
+	if (argc != 2)
+		return usage_error("%s takes one PCI address", argv[0]);
+	status = pci_argument(argv[1], &address);
+	if (status != OK)
+		return status;
+	pci_format(&address, device);
+	status = check_closed(&address, device);
+	if (status != OK)
+		return status;
+	ret = release(&address, device);
+	return ret ? failed(ret, "unbind", device) : OK;
+}
