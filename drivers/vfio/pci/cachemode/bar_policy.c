@@ -68,7 +68,7 @@ static int check_bar(const struct cachemode_device *cdev, unsigned int index,
 	const struct cachemode_region *region = cdev->regions[index];
 	struct pci_dev *pdev = cdev->core.pdev;
 
-	if (region && region->backing <= CACHEMODE_BACKING_CARVE_OUT) {
+	if (cachemode_region_emulated(region)) {
 		NL_SET_ERR_MSG(extack,
 			       "firmware decides the mode of this memory: it is no BAR of the hardware");
 		return -EOPNOTSUPP;
@@ -137,7 +137,7 @@ static int check_range(struct pci_dev *pdev, unsigned int index,
 	    !(pci_resource_flags(pdev, index) & IORESOURCE_PREFETCH)) {
 		NL_SET_ERR_MSG(extack,
 			       "the BAR is not prefetchable: reads may have side effects, writes may not be merged; force it if the device bears that");
-		return -EPERM;
+		return -EACCES;
 	}
 	return 0;
 }
@@ -384,8 +384,8 @@ static int replace_region(struct cachemode_device *cdev, unsigned int index,
  * Return: 0, or
  * -EBUSY	the device is open;
  * -ENOENT	there is no such memory BAR;
- * -EPERM	write-combining without @force, of a BAR that is not prefetchable;
- * -EACCES	somebody else maps the BAR, or the range is MSI-X's;
+ * -EACCES	the BAR can't bear it: it is not prefetchable (and @force is
+ *		false), the range is MSI-X's, or the kernel maps the BAR itself;
  * -EEXIST	ranges overlap;
  * -ERANGE	a range is empty or ends beyond the BAR;
  * -EINVAL	a range is misaligned, or its width is no width;

@@ -22,6 +22,7 @@
 
 struct cachemode_device;
 struct cachemode_region;
+struct netlink_ext_ack;
 
 /*
  * Policy (policy.c): pure functions, from facts to decisions.
@@ -228,10 +229,12 @@ enum cachemode_ready_by {
  * @cxl_dvsec: config space offset of the CXL device DVSEC
  * @state_lock: see below
  * @open: the device is open; areas and modes do not change while it is
+ * @live: open is over and close has not begun: modes are in effect
  * @reset_lock: see below
  * @in_reset: a reset is under way: nobody may touch the device's memory
  * @ready: memory was seen ready since the last reset
  * @not_ready_since: jiffies at the first look that found it not ready, 0: none
+ * @nl_entry: in the list of devices that netlink.c shows
  * @ioeventfds_lock: innermost; @ioeventfds and @nr_ioeventfds
  * @ioeventfds: of the BARs that we serve
  * @nr_ioeventfds: length of @ioeventfds
@@ -239,7 +242,8 @@ enum cachemode_ready_by {
  * Lock order, outermost first:
  *
  * - vfio_device_set.lock: held by VFIO around open and close
- * - state_lock: @open, @regions and their areas' wanted modes.  Whoever
+ * - netlink.c's lock of all devices
+ * - state_lock: @open, @live, @regions and their areas' wanted modes.  Whoever
  *   changes them holds it and sees @open false; the paths of an open device
  *   read them without it
  * - mmap_lock: held by the kernel around mmap and faults
@@ -265,11 +269,14 @@ struct cachemode_device {
 
 	struct mutex state_lock;
 	bool open;
+	bool live;
 
 	struct rw_semaphore reset_lock;
 	bool in_reset;
 	bool ready;
 	unsigned long not_ready_since;
+
+	struct list_head nl_entry;
 
 	struct mutex ioeventfds_lock;
 	struct list_head ioeventfds;
@@ -330,5 +337,34 @@ void cachemode_area_io(struct cachemode_area *area, u64 offset, u8 *buf,
 		       size_t count, bool write);
 ssize_t cachemode_config_rw(struct cachemode_device *cdev, char __user *buf,
 			    size_t count, loff_t *ppos, bool write);
+
+/* The operator's policy for BARs (bar_policy.c) */
+#define CACHEMODE_MAX_REQUESTS	16
+
+/**
+ * struct cachemode_request - what the operator wants for a range of a BAR
+ * @offset: first byte, within the BAR
+ * @size: bytes
+ * @mode: enum vfio_mmap_cache_mode
+ * @max_width: widest access, in bytes; 0: no limit
+ */
+struct cachemode_request {
+	u64 offset;
+	u64 size;
+	u32 mode;
+	u32 max_width;
+};
+
+int cachemode_bar_set_policy(struct cachemode_device *cdev, unsigned int index,
+			     const struct cachemode_request *requests,
+			     unsigned int nr, bool force,
+			     struct netlink_ext_ack *extack);
+
+/* Netlink (netlink.c) */
+int cachemode_nl_init(void);
+void cachemode_nl_exit(void);
+void cachemode_nl_add(struct cachemode_device *cdev);
+void cachemode_nl_remove(struct cachemode_device *cdev);
+void cachemode_nl_notify(struct cachemode_device *cdev, u32 cmd);
 
 #endif /* _CACHEMODE_H */

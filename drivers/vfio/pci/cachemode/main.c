@@ -5,6 +5,7 @@
  */
 
 #include <linux/module.h>
+#include <uapi/linux/vfio_cachemode_netlink.h>
 
 #include "cachemode.h"
 
@@ -62,6 +63,15 @@ static void set_open(struct cachemode_device *cdev, bool open)
 	mutex_unlock(&cdev->state_lock);
 }
 
+static void set_live(struct cachemode_device *cdev, bool live)
+{
+	mutex_lock(&cdev->state_lock);
+	cdev->live = live;
+	mutex_unlock(&cdev->state_lock);
+	cachemode_nl_notify(cdev, live ? VFIO_CACHEMODE_CMD_DEV_OPEN_NTF :
+					 VFIO_CACHEMODE_CMD_DEV_CLOSE_NTF);
+}
+
 static int cachemode_open_device(struct vfio_device *core_vdev)
 {
 	struct cachemode_device *cdev = to_cachemode(core_vdev);
@@ -79,6 +89,7 @@ static int cachemode_open_device(struct vfio_device *core_vdev)
 	if (ret)
 		goto err_bars_close;
 	vfio_pci_core_finish_enable(&cdev->core);
+	set_live(cdev, true);
 	return 0;
 
 err_bars_close:
@@ -94,6 +105,7 @@ static void cachemode_close_device(struct vfio_device *core_vdev)
 {
 	struct cachemode_device *cdev = to_cachemode(core_vdev);
 
+	set_live(cdev, false);
 	cachemode_ioeventfds_remove(cdev);
 	cachemode_regions_close(cdev);
 	cachemode_bars_close(cdev);
@@ -179,6 +191,7 @@ static int cachemode_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = vfio_pci_core_register_device(&cdev->core);
 	if (ret)
 		goto err_devmem_exit;
+	cachemode_nl_add(cdev);
 	return 0;
 
 err_devmem_exit:
@@ -199,6 +212,7 @@ static void cachemode_remove(struct pci_dev *pdev)
 {
 	struct cachemode_device *cdev = drvdata(pdev);
 
+	cachemode_nl_remove(cdev);
 	vfio_pci_core_unregister_device(&cdev->core);
 	cachemode_devmem_exit(cdev);
 	vfio_put_device(&cdev->core.vdev);
@@ -259,7 +273,26 @@ static struct pci_driver cachemode_driver = {
 	.driver_managed_dma = true,
 };
 
-module_pci_driver(cachemode_driver);
+static int __init cachemode_init(void)
+{
+	int ret;
+
+	ret = cachemode_nl_init();
+	if (ret)
+		return ret;
+	ret = pci_register_driver(&cachemode_driver);
+	if (ret)
+		cachemode_nl_exit();
+	return ret;
+}
+module_init(cachemode_init);
+
+static void __exit cachemode_exit(void)
+{
+	pci_unregister_driver(&cachemode_driver);
+	cachemode_nl_exit();
+}
+module_exit(cachemode_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_AUTHOR("The vfio-cachemode authors");

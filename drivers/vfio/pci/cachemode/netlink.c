@@ -116,7 +116,7 @@ static int nl_put_address(struct sk_buff *skb,
 static int nl_put_dev(struct sk_buff *skb, const struct cachemode_device *cdev)
 {
 	if (nl_put_address(skb, cdev) ||
-	    (READ_ONCE(cdev->open) &&
+	    (READ_ONCE(cdev->live) &&
 	     nla_put_flag(skb, VFIO_CACHEMODE_A_DEV_OPEN)))
 		return -EMSGSIZE;
 	return 0;
@@ -153,7 +153,7 @@ static int nl_put_areas(struct sk_buff *skb, struct cachemode_device *cdev,
 
 	for (i = 0; i < region->nr_areas; i++) {
 		area = &region->areas[i];
-		if (cdev->open) {
+		if (cdev->live) {
 			mode = area->mode;
 			access = area->access;
 		} else {
@@ -179,7 +179,7 @@ static int nl_put_core_area(struct sk_buff *skb, struct cachemode_device *cdev,
 	backing = pci_resource_flags(cdev->core.pdev, index) &
 		  IORESOURCE_PREFETCH ? CACHEMODE_BACKING_PREFETCHABLE :
 					CACHEMODE_BACKING_REGISTERS;
-	if (cdev->open)
+	if (cdev->live)
 		mode = cdev->core_bar_mode[index];
 	if (mode == CACHEMODE_MODE_OTHER)
 		mode = VFIO_MMAP_CACHE_MODE_NONCACHED;
@@ -238,7 +238,7 @@ static int nl_put_region(struct sk_buff *skb, struct cachemode_device *cdev,
 	bool emulated, prefetchable;
 	u64 address, size;
 
-	emulated = region && region->backing <= CACHEMODE_BACKING_CARVE_OUT;
+	emulated = cachemode_region_emulated(region);
 	if (emulated) {
 		address = region->phys;
 		size = region->size;

@@ -8,6 +8,8 @@
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
 
+#include <uapi/linux/vfio_cachemode_netlink.h>
+
 #include "cachemode.h"
 
 /* Status registers in BAR 0: both read READY when memory can be accessed. */
@@ -262,4 +264,7 @@ void cachemode_reset_end(struct cachemode_device *cdev)
 	cdev->in_reset = false;
 	cdev->not_ready_since = 0;
 	up_write(&cdev->reset_lock);
+	/* Open and close reset as well: that is not news. */
+	if (READ_ONCE(cdev->live))
+		cachemode_nl_notify(cdev, VFIO_CACHEMODE_CMD_DEV_RESET_NTF);
 }
