@@ -1,0 +1,995 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The driver on coherent parts that the mock plays, in a guest.
+ *
+ *	driver_test PROFILE BDF [PROFILE BDF]...
+ *
+ * Each part is tested by a process of its own, all at the same time, and the
+ * results are printed when it is done.  The mock is told through its window
+ * what to do, and asked what it saw.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../vfio_test.h"
+#include "../vfiomem/ktap.h"
+#include "device.h"
+#include "session.h"
+#include "window.h"
+
+/* The part under test: set in the process that tests it. */
+static const struct profile *part;
+static const char *bdf;
+
+#define CHECK(condition) do {						\
+	if (!(condition))						\
+		fatal("%s: %s", part->name, #condition);		\
+} while (0)
+
+#define CHECK_EQ(a, b) do {						\
+	const long long _a = (long long)(a), _b = (long long)(b);	\
+	if (_a != _b)							\
+		fatal("%s: %s is %lld (%#llx), not %s", part->name, #a,	\
+		      _a, _a, #b);					\
+} while (0)
+
+#define DO(...)	CHECK_EQ(window_do(bdf, NULL, 0, __VA_ARGS__), 0)
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static uint64_t number(const char *command)
+{
+	char reply[WINDOW_REPLY_SIZE];
+
+	CHECK_EQ(window_do(bdf, reply, sizeof(reply), "%s", command), 0);
+	return strtoull(reply, NULL, 0);
+}
+
+/* Reads and writes of a BAR that the mock has seen since a record. */
+static void tally(unsigned int bar, uint64_t from, uint64_t *reads,
+		  uint64_t *writes)
+{
+	char reply[WINDOW_REPLY_SIZE];
+
+	CHECK_EQ(window_do(bdf, reply, sizeof(reply), "tally %u %" PRIu64, bar,
+			   from), 0);
+	CHECK_EQ(sscanf(reply, "%" SCNu64 " %" SCNu64, reads, writes), 2);
+}
+
+/* The record with this number, as "KIND barN 0xOFFSET width N data 0xDATA". */
+static void record(uint64_t seq, char *text, size_t size)
+{
+	char reply[WINDOW_REPLY_SIZE], *kind, *rule;
+
+	CHECK_EQ(window_do(bdf, reply, sizeof(reply), "get %" PRIu64, seq), 0);
+	kind = strchr(strchr(reply, ' ') + 1, ' ') + 1;
+	rule = strstr(kind, " rule");
+	*rule = 0;
+	snprintf(text, size, "%s", kind);
+}
+
+static void all_ready(void)
+{
+	DO("fault none");
+	DO("rate 0");
+	DO("after-reset all 0");
+	DO("ready all 0");
+}
+
+static struct vfio_device open_part(void)
+{
+	struct vfio_device device;
+
+	all_ready();
+	vfio_bind(bdf, driver_name());
+	vfio_open(&device, bdf);
+	return device;
+}
+
+/* The area of region 4, that is the coherent memory. */
+static struct area coherent(int fd)
+{
+	struct area area;
+
+	CHECK(memory_area(fd, VFIO_MMAP_CACHE_MODE_NORMAL, &area));
+	CHECK_EQ(area.region, 4);
+	return area;
+}
+
+static volatile uint32_t *map_registers(int fd)
+{
+	struct vfio_region_info *info = region_info(fd, 0);
+	void *map = mmap(NULL, info->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 fd, info->offset);
+
+	CHECK(map != MAP_FAILED);
+	free(info);
+	return map;
+}
+
+enum reset_kind { RESET_FLR, RESET_HOT, RESET_SYSFS };
+
+static int reset(const struct vfio_device *device, enum reset_kind kind)
+{
+	struct {
+		struct vfio_pci_hot_reset header;
+		int32_t group;
+	} hot = {
+		{ .argsz = sizeof(hot), .count = 1 }, device->group,
+	};
+	char path[128];
+
+	switch (kind) {
+	case RESET_FLR:
+		return ioctl(device->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	case RESET_HOT:
+		return ioctl(device->fd, VFIO_DEVICE_PCI_HOT_RESET, &hot) ?
+			-errno : 0;
+	default:
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
+			 bdf);
+		return write_file(path, "1");
+	}
+}
+
+/*
+ * Of some parts the kernel knows that they do not come back from a reset of
+ * their bus (its PCI quirks); VFIO refuses a hot reset of them.
+ */
+static bool takes_bus_reset(void)
+{
+	return (part->device & 0xffc0) != 0x2340;
+}
+
+/* The kind of the @i-th reset, where all kinds are to be tried. */
+static enum reset_kind any_kind(unsigned int i)
+{
+	static const enum reset_kind kinds[] = {
+		RESET_FLR, RESET_SYSFS, RESET_HOT,
+	};
+
+	return kinds[i % (takes_bus_reset() ? 3 : 2)];
+}
+
+/* A child that does @job with @argument; how it ended within @ms, or -1. */
+static pid_t in_child(void (*job)(void *argument), void *argument)
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		job(argument);
+		_exit(0);
+	}
+	return pid;
+}
+
+static int ended(pid_t pid, int ms)
+{
+	const uint64_t end = now_ms() + ms;
+	int status;
+
+	while (now_ms() <= end) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+		usleep(10000);
+	}
+	return -1;
+}
+
+/* ---- tests: each in a process of its own, failing by fatal() */
+
+/* Ids bind only on request, and what is bound is this driver. */
+static void test_bind(void)
+{
+	char path[128], bound[64];
+
+	vfio_bind(bdf, NULL);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind",
+		 driver_name());
+	CHECK_EQ(write_file(path, bdf), -ENODEV);
+	all_ready();
+	vfio_bind(bdf, driver_name());
+	vfio_bound(bdf, bound, sizeof(bound));
+	CHECK(!strcmp(bound, driver_name()));
+}
+
+/* Firmware said GPU_SIZE bytes; the part's DVSEC decides how they are shown. */
+static void test_carve_out(void)
+{
+	const uint64_t size = strtoull(getenv("GPU_SIZE"), NULL, 0);
+	const bool carve_out = part->mig != MIG_FIXED;
+	const uint64_t usable = carve_out ?
+		(size - GIB(1)) & ~(MIB(512) - 1) : size;
+	struct vfio_device device = open_part();
+	struct area area, rest;
+
+	area = coherent(device.fd);
+	CHECK_EQ(area.a.size, usable);
+	CHECK(area.region_size >= usable &&
+	      !(area.region_size & (area.region_size - 1)));
+	CHECK_EQ(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_WRITECOMBINE,
+			     &rest), carve_out);
+	if (carve_out) {
+		CHECK_EQ(rest.region, 2);
+		CHECK_EQ(rest.a.size, size - usable);
+		CHECK_EQ(rest.phys, area.phys + usable);
+	}
+	vfio_close(&device);
+}
+
+/* The emulated BARs size like BARs, and keep what is written. */
+static void test_config(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	const uint64_t mask = ~(area.region_size - 1);
+	uint64_t low, high, from = number("count"), reads, writes;
+
+	config_write(device.fd, PCI_BASE_ADDRESS_4, 4, ~0U);
+	config_write(device.fd, PCI_BASE_ADDRESS_5, 4, ~0U);
+	low = config_read(device.fd, PCI_BASE_ADDRESS_4, 4);
+	high = config_read(device.fd, PCI_BASE_ADDRESS_5, 4);
+	CHECK_EQ(low & 0xf, PCI_BASE_ADDRESS_MEM_TYPE_64 |
+			    PCI_BASE_ADDRESS_MEM_PREFETCH);
+	CHECK_EQ((high << 32 | low) & ~0xfULL, mask);
+	config_write(device.fd, PCI_BASE_ADDRESS_5, 4, 0x12);
+	CHECK_EQ(config_read(device.fd, PCI_BASE_ADDRESS_5, 4), 0x12);
+	/* None of that is for the device. */
+	tally(MOCKLOG_CONFIG, from, &reads, &writes);
+	CHECK_EQ(writes, 0);
+	CHECK_EQ(config_read(device.fd, PCI_VENDOR_ID, 2), part->vendor);
+	CHECK_EQ(config_read(device.fd, PCI_DEVICE_ID, 2), part->device);
+	vfio_close(&device);
+}
+
+/* Each access to a register is one access of that width at the device. */
+static void test_registers(void)
+{
+	struct vfio_device device = open_part();
+	struct vfio_region_info *info = region_info(device.fd, 0);
+	volatile uint32_t *registers = map_registers(device.fd);
+	char text[WINDOW_REPLY_SIZE], want[WINDOW_REPLY_SIZE];
+	uint64_t from, value = 0x1122334455667788;
+	unsigned int width;
+
+	for (width = 1; width <= 8; width *= 2) {
+		const uint64_t mask = width == 8 ? ~0ULL : (1ULL << 8 * width) - 1;
+
+		from = number("count");
+		CHECK_EQ(pwrite(device.fd, &value, width, info->offset + 0x40),
+			 width);
+		record(from, text, sizeof(text));
+		/* The core may split 8 bytes, but loses and repeats nothing. */
+		if (width < 8) {
+			snprintf(want, sizeof(want),
+				 "write bar0 0x40 width %u data 0x%" PRIx64,
+				 width, value & mask);
+			CHECK(!strcmp(text, want));
+			CHECK_EQ(number("count"), from + 1);
+		}
+	}
+	from = number("count");
+	registers[0x50 / 4] = 0xcafe;
+	*(volatile uint64_t *)&registers[0x58 / 4] = value;
+	CHECK_EQ(registers[0x50 / 4], 0xcafe);
+	CHECK_EQ(number("count"), from + 3);
+	record(from, text, sizeof(text));
+	CHECK(!strcmp(text, "write bar0 0x50 width 4 data 0xcafe"));
+	record(from + 1, text, sizeof(text));
+	CHECK(!strcmp(text, "write bar0 0x58 width 8 data 0x1122334455667788"));
+	record(from + 2, text, sizeof(text));
+	CHECK(!strcmp(text, "read bar0 0x50 width 4 data 0xcafe"));
+	munmap((void *)registers, info->size);
+	free(info);
+	vfio_close(&device);
+}
+
+/* After a reset memory is not reached before the part says that it may be. */
+static void ready_after(enum reset_kind kind, const char *late)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
+	uint64_t start, value, reads, writes, from;
+
+	*p = 0x1234;
+	DO("after-reset %s 600", late);
+	from = number("count");
+	start = now_ms();
+	CHECK_EQ(reset(&device, kind), 0);
+	CHECK_EQ(*p, 0x1234);
+	CHECK(now_ms() - start >= 590);
+	if (part->ready == READY_REGISTERS) {
+		/* The driver looked at the registers, and wrote nothing. */
+		tally(0, from, &reads, &writes);
+		CHECK(reads >= 2);
+		CHECK_EQ(writes, 0);
+	}
+	start = now_ms();
+	CHECK_EQ(reset(&device, kind), 0);
+	CHECK_EQ(pread(device.fd, &value, 8, area.base), 8);
+	CHECK_EQ(value, 0x1234);
+	CHECK(now_ms() - start >= 590);
+	vfio_close(&device);
+}
+
+static void test_ready_flr(void)
+{
+	ready_after(RESET_FLR, "all");
+}
+
+static void test_ready_bus(void)
+{
+	struct vfio_device device;
+
+	if (takes_bus_reset()) {
+		ready_after(RESET_HOT, "all");
+		return;
+	}
+	device = open_part();
+	CHECK_EQ(reset(&device, RESET_HOT), -ENODEV);
+	vfio_close(&device);
+}
+
+static void test_ready_sysfs(void)
+{
+	ready_after(RESET_SYSFS, "all");
+}
+
+static void test_ready_link(void)
+{
+	ready_after(RESET_FLR, "link");
+}
+
+static void test_ready_memory(void)
+{
+	ready_after(RESET_FLR, "memory");
+}
+
+static void touch(void *p)
+{
+	*(volatile uint64_t *)p = 1;
+}
+
+struct read_of {
+	int fd;
+	uint64_t offset;
+};
+
+static void read_one(void *argument)
+{
+	const struct read_of *what = argument;
+	uint64_t value;
+
+	if (pread(what->fd, &value, 8, what->offset) != 8)
+		_exit(errno);
+}
+
+/* Who waits for a part that never comes back can be killed. */
+static void test_kill_waiting(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	void *p = map_area(device.fd, &area, 0, 4096, 0);
+	struct read_of what = { device.fd, area.base };
+	int status;
+	pid_t pid;
+
+	touch(p);
+	DO("after-reset all never");
+	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	pid = in_child(touch, p);
+	CHECK_EQ(ended(pid, 500), -1);
+	kill(pid, SIGKILL);
+	status = ended(pid, 3000);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+	pid = in_child(read_one, &what);
+	CHECK_EQ(ended(pid, 500), -1);
+	kill(pid, SIGKILL);
+	status = ended(pid, 3000);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+	/* And the part can come back. */
+	DO("ready all 0");
+	touch(p);
+	vfio_close(&device);
+}
+
+/* Ready bits that drop without a reset harm nobody. */
+static void test_ready_drops(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, MIB(4), 0);
+	unsigned int i;
+
+	*p = 7;
+	for (i = 0; i < 20; i++) {
+		DO("ready all never");
+		p[i * 8192] = i;
+		CHECK_EQ(p[i * 8192], i);
+		DO("ready all %u", i);
+	}
+	DO("after-reset all 50");
+	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(p[8192], 1);
+	vfio_close(&device);
+}
+
+/* Mappings survive resets: new entries, the same memory. */
+static void test_reset_mapped(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, MIB(8), 0);
+	unsigned int i;
+
+	for (i = 0; i < 12; i++) {
+		p[i * 65536] = i + 100;
+		CHECK_EQ(reset(&device, any_kind(i)), 0);
+		CHECK_EQ(p[i * 65536], i + 100);
+	}
+	vfio_close(&device);
+}
+
+struct copier {
+	volatile uint64_t *memory;
+	const struct read_of *what;
+	volatile bool stop;
+	volatile uint64_t rounds;
+};
+
+static void *copy_on_and_on(void *argument)
+{
+	struct copier *c = argument;
+	static uint64_t buffer[32768];
+
+	while (!c->stop) {
+		memcpy(buffer, (void *)c->memory, sizeof(buffer));
+		memcpy((void *)c->memory, buffer, sizeof(buffer));
+		if (pread(c->what->fd, buffer, 65536, c->what->offset) != 65536)
+			fatal("read during resets: %s", strerror(errno));
+		c->rounds++;
+	}
+	return NULL;
+}
+
+static void test_reset_while_copying(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	struct read_of what = { device.fd, area.base };
+	struct copier copier = {
+		.memory = map_area(device.fd, &area, 0, MIB(4), 0),
+		.what = &what,
+	};
+	pthread_t thread;
+	unsigned int i;
+	uint64_t rounds;
+
+	copier.memory[100] = 0x5555;
+	DO("after-reset all 20");
+	pthread_create(&thread, NULL, copy_on_and_on, &copier);
+	for (i = 0; i < 20; i++) {
+		rounds = copier.rounds;
+		CHECK_EQ(reset(&device, any_kind(i)), 0);
+		while (copier.rounds == rounds)
+			usleep(1000);
+	}
+	copier.stop = true;
+	pthread_join(thread, NULL);
+	CHECK_EQ(copier.memory[100], 0x5555);
+	vfio_close(&device);
+}
+
+#define IOVA	0x40000000ULL
+
+/* @size bytes that the device can reach at IOVA. */
+static void *dma_memory(const struct vfio_device *device, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)memory, .iova = IOVA, .size = size,
+	};
+
+	CHECK(memory != MAP_FAILED);
+	CHECK_EQ(ioctl(device->container, VFIO_IOMMU_MAP_DMA, &map), 0);
+	return memory;
+}
+
+static int interrupt(const struct vfio_device *device, unsigned int index)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {
+		{ .argsz = sizeof(irq), .index = index, .count = 1,
+		  .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			   VFIO_IRQ_SET_ACTION_TRIGGER },
+		eventfd(0, EFD_NONBLOCK),
+	};
+
+	CHECK_EQ(ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &irq), 0);
+	return irq.fd;
+}
+
+static bool fired(int event, int ms)
+{
+	uint64_t count;
+
+	for (; ms > 0; ms -= 10) {
+		if (read(event, &count, 8) == 8)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static void start_engine(volatile uint32_t *registers, uint64_t from,
+			 uint64_t to, uint32_t length, uint64_t done)
+{
+	volatile uint32_t *engine = registers + part->engine / 4;
+
+	*(volatile uint64_t *)(engine + ENGINE_SOURCE / 4) = from;
+	*(volatile uint64_t *)(engine + ENGINE_DESTINATION / 4) = to;
+	*(volatile uint64_t *)(engine + ENGINE_DONE / 4) = done;
+	engine[ENGINE_LENGTH / 4] = length;
+	engine[ENGINE_VECTOR / 4] = 0;
+	engine[ENGINE_COMMAND / 4] = ENGINE_COMMAND_START;
+}
+
+/* DMA through the IOMMU, then the status word, then the interrupt. */
+static void test_dma(void)
+{
+	struct vfio_device device = open_part();
+	volatile uint32_t *registers = map_registers(device.fd);
+	volatile uint32_t *memory = dma_memory(&device, MIB(1));
+	int event = interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX);
+	unsigned int i;
+
+	config_write(device.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
+		     PCI_COMMAND_MASTER);
+	for (i = 0; i < 65536; i++)
+		memory[i] = i * 2654435761U;
+	start_engine(registers, IOVA, IOVA + 0x80000, 0x40000, IOVA + 0xff000);
+	CHECK(fired(event, 5000));
+	/* Whoever has the interrupt has the status, and the bytes. */
+	CHECK_EQ(memory[0xff000 / 4], ENGINE_OK);
+	CHECK(!memcmp((void *)memory, (char *)memory + 0x80000, 0x40000));
+
+	/* Beyond what is mapped: refused, and told. */
+	start_engine(registers, IOVA + MIB(1), IOVA, 4096, IOVA + 0xff000);
+	CHECK(fired(event, 5000));
+	CHECK_EQ(memory[0xff000 / 4], ENGINE_FAILED);
+	vfio_close(&device);
+}
+
+/* A reset stops DMA: no byte, status or interrupt comes after it. */
+static void test_reset_while_dma(void)
+{
+	struct vfio_device device = open_part();
+	volatile uint32_t *registers = map_registers(device.fd);
+	volatile uint32_t *memory = dma_memory(&device, MIB(1));
+	int event = interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX);
+	uint64_t from, after;
+	char text[WINDOW_REPLY_SIZE];
+
+	config_write(device.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
+		     PCI_COMMAND_MASTER);
+	memset((void *)memory, 0x11, 0x80000);
+	DO("rate 512");
+	from = number("count");
+	start_engine(registers, IOVA, IOVA + 0x80000, 0x80000, IOVA + 0xff000);
+	usleep(200000);
+	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	after = number("count");
+	usleep(200000);
+	CHECK(memory[0x80000 / 4] == 0x11111111);
+	CHECK_EQ(memory[0xffffc / 4], 0);
+	CHECK_EQ(memory[0xff000 / 4], 0);
+	CHECK(!fired(event, 100));
+	/* It ran before, and the last DMA is older than the reset's end. */
+	CHECK_EQ(window_do(bdf, text, sizeof(text), "last %u",
+			   MOCKLOG_DMA_WRITE), 0);
+	CHECK(strtoull(text, NULL, 0) > from && strtoull(text, NULL, 0) < after);
+	vfio_close(&device);
+}
+
+/* The part resets behind the driver's back, again and again. */
+static void test_surprise_reset(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		*p = i;
+		DO("after-reset all 30");
+		DO("reset");
+		CHECK_EQ(*p, i);
+		/* Its command register is lost; a VMM's guest sets it again. */
+		config_write(device.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		CHECK_EQ(reset(&device, RESET_FLR), 0);
+		CHECK_EQ(*p, i);
+	}
+	vfio_close(&device);
+}
+
+/* Faults while the driver looks whether the part is ready. */
+static void fault_at_readiness(const char *fault, int timeout_s)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
+	uint64_t start = now_ms();
+
+	*p = 3;
+	DO("fault %s", fault);
+	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(*p, 3);
+	CHECK(now_ms() - start < timeout_s * 1000ULL);
+	DO("fault none");
+	vfio_close(&device);
+}
+
+static void test_fault_late(void)
+{
+	fault_at_readiness("late 700 2", 20);
+}
+
+static void test_fault_error(void)
+{
+	fault_at_readiness("error 5 3", 20);
+}
+
+static void test_fault_count(void)
+{
+	fault_at_readiness("count 8 3", 20);
+}
+
+/* QEMU gives up a reply after 5 seconds, and reads all ones. */
+static void test_fault_silent(void)
+{
+	fault_at_readiness("silent 0 1", 25);
+}
+
+static void bind_it(void *unused)
+{
+	_exit(-__vfio_bind(bdf, driver_name()));
+}
+
+/* Probe waits for the part, and who binds can be killed meanwhile. */
+static void test_probe_waits(void)
+{
+	char bound[64];
+	uint64_t start;
+	int status;
+	pid_t pid;
+
+	vfio_bind(bdf, NULL);
+	DO("ready all never");
+	pid = in_child(bind_it, NULL);
+	CHECK_EQ(ended(pid, 400), -1);
+	kill(pid, SIGKILL);
+	status = ended(pid, 3000);
+	CHECK(status != -1 && WIFSIGNALED(status));
+	vfio_bound(bdf, bound, sizeof(bound));
+	CHECK(!*bound);
+
+	start = now_ms();
+	DO("ready all 500");
+	CHECK_EQ(__vfio_bind(bdf, driver_name()), 0);
+	CHECK(now_ms() - start >= 490);
+	all_ready();
+}
+
+/* A part that never comes up is refused when its specification says so. */
+static void probe_timeout(const char *never, unsigned int seconds)
+{
+	uint64_t start;
+
+	vfio_bind(bdf, NULL);
+	DO("ready %s never", never);
+	start = now_ms();
+	CHECK_EQ(__vfio_bind(bdf, driver_name()), -ETIMEDOUT);
+	CHECK(now_ms() - start >= seconds * 1000ULL - 100);
+	CHECK(now_ms() - start <= seconds * 1000ULL + 4000);
+	all_ready();
+	vfio_bind(bdf, driver_name());
+}
+
+static void test_probe_timeout(void)
+{
+	if (part->ready == READY_REGISTERS) {
+		probe_timeout("memory", 30);
+	} else {
+		probe_timeout("all", 1);
+		probe_timeout("memory", 4);
+	}
+}
+
+/* After a reset, too: an error for who reads, SIGBUS for who touches. */
+static void test_access_timeout(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	void *p = map_area(device.fd, &area, 0, 4096, 0);
+	struct read_of what = { device.fd, area.base };
+	const int seconds = part->ready == READY_REGISTERS ? 30 : 1;
+	int status;
+	pid_t reader, toucher;
+
+	touch(p);
+	DO("after-reset all never");
+	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	reader = in_child(read_one, &what);
+	toucher = in_child(touch, p);
+	status = ended(reader, seconds * 1000 + 6000);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), ETIMEDOUT);
+	status = ended(toucher, 6000);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	/* Another reset gives it another chance. */
+	DO("after-reset all 0");
+	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	touch(p);
+	vfio_close(&device);
+}
+
+static void remove_it(void *unused)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", bdf);
+	_exit(-write_file(path, "1"));
+}
+
+static void pause_forever(void *unused)
+{
+	for (;;)
+		pause();
+}
+
+/* Removal waits for the last user, who goes; the part comes back by a scan. */
+static void test_remove(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	void *p = map_area(device.fd, &area, 0, 4096, 0);
+	pid_t holder, remover;
+	char path[128];
+
+	touch(p);
+	holder = in_child(pause_forever, NULL);
+	munmap(p, 4096);
+	vfio_close(&device);
+	remover = in_child(remove_it, NULL);
+	CHECK_EQ(ended(remover, 700), -1);
+	kill(holder, SIGKILL);
+	CHECK(ended(holder, 2000) != -1);
+	CHECK_EQ(ended(remover, 5000), 0);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	CHECK_EQ(access(path, F_OK), -1);
+	CHECK_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);
+	device = open_part();
+	area = coherent(device.fd);
+	touch(map_area(device.fd, &area, 0, 4096, 0));
+	vfio_close(&device);
+}
+
+/* Nobody has reached the physical BARs that the memory shadows. */
+static void test_shadowed(void)
+{
+	struct vfio_device device = open_part();
+	uint64_t reads, writes;
+	unsigned int bar;
+
+	for (bar = 2; bar <= 4; bar += 2) {
+		tally(bar, 0, &reads, &writes);
+		CHECK_EQ(reads + writes, 0);
+	}
+	CHECK_EQ(number("violations"), 0);
+	vfio_close(&device);
+}
+
+/*
+ * The part goes away for good, in the middle of an access, with @fault.  What
+ * follows may fail, but must end.
+ */
+static void lost(const char *fault)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint32_t *registers = map_registers(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
+	struct vfio_region_info *info = region_info(device.fd, 0);
+	uint64_t value = 0;
+	uint32_t first;
+	pid_t pid;
+
+	*p = 9;
+	DO("fault %s", fault);
+	first = registers[0x40 / 4];
+	/* The reply that was spoilt, or all ones; then all ones for ever. */
+	(void)first;
+	usleep(100000);
+	CHECK_EQ(registers[0x40 / 4], ~0U);
+	CHECK_EQ(pread(device.fd, &value, 4, info->offset), 4);
+	CHECK_EQ(value, 0xffffffff);
+	/* Memory is still there, or whoever waits for it can be killed. */
+	pid = in_child(touch, (void *)p);
+	ended(pid, 500);
+	kill(pid, SIGKILL);
+	CHECK(ended(pid, 3000) != -1);
+	free(info);
+	/* The kernel waits a minute for a function that it resets. */
+	vfio_close(&device);
+	vfio_bind(bdf, NULL);
+}
+
+static void test_lost(void)
+{
+	static const char *const faults[] = {
+		"disconnect", "short 2", "long 5", "disconnect", "long 64",
+		"short 4",
+	};
+	const struct profile *p;
+	unsigned int i = 0;
+
+	for (p = profiles; p != part; p++)
+		i++;
+	lost(faults[i % (sizeof(faults) / sizeof(*faults))]);
+}
+
+/* ---- the rest */
+
+static const struct test {
+	const char *name;
+	void (*run)(void);
+	const char *only;	/* profiles, or NULL for all: slow tests */
+} tests[] = {
+	{ "bind", test_bind },
+	{ "carve-out", test_carve_out },
+	{ "config", test_config },
+	{ "registers", test_registers },
+	{ "ready-flr", test_ready_flr },
+	{ "ready-bus-reset", test_ready_bus },
+	{ "ready-sysfs-reset", test_ready_sysfs },
+	{ "ready-link-late", test_ready_link },
+	{ "ready-memory-late", test_ready_memory },
+	{ "ready-drops", test_ready_drops },
+	{ "kill-waiting", test_kill_waiting },
+	{ "probe-waits", test_probe_waits },
+	{ "probe-timeout", test_probe_timeout, "gh200 cxl" },
+	{ "access-timeout", test_access_timeout, "gb300 cxl" },
+	{ "reset-mapped", test_reset_mapped },
+	{ "reset-copying", test_reset_while_copying },
+	{ "dma-interrupt", test_dma },
+	{ "reset-dma", test_reset_while_dma },
+	{ "surprise-reset", test_surprise_reset },
+	{ "fault-late", test_fault_late },
+	{ "fault-error", test_fault_error },
+	{ "fault-count", test_fault_count },
+	{ "fault-silent", test_fault_silent, "gh200-mig gb200" },
+	{ "remove-rescan", test_remove },
+	{ "shadowed-bars", test_shadowed },
+	{ "lost", test_lost },
+};
+
+#define TESTS		(sizeof(tests) / sizeof(*tests))
+#define PARTS_MAX	8
+
+enum result { NOT_RUN, PASSED, FAILED, TOO_SLOW, SIGNALLED };
+
+static bool has_word(const char *words, const char *word)
+{
+	const size_t length = strlen(word);
+	const char *p;
+
+	for (p = words; (p = strstr(p, word)); p += length)
+		if ((p == words || p[-1] == ' ') &&
+		    (!p[length] || p[length] == ' '))
+			return true;
+	return false;
+}
+
+static enum result run(const struct test *test)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		/* What the test starts ends with it. */
+		setpgid(0, 0);
+		test->run();
+		exit(0);
+	}
+	status = ended(pid, 150000);
+	kill(-pid, SIGKILL);
+	if (status == -1)
+		return TOO_SLOW;
+	if (WIFSIGNALED(status))
+		return SIGNALLED;
+	return WEXITSTATUS(status) ? FAILED : PASSED;
+}
+
+static void run_all(enum result *results)
+{
+	const char *wanted = getenv("TESTS");
+	size_t i;
+
+	for (i = 0; i < TESTS; i++)
+		if ((!tests[i].only || has_word(tests[i].only, part->name)) &&
+		    (!wanted || !*wanted || has_word(wanted, tests[i].name)))
+			results[i] = run(&tests[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const why[] = {
+		[FAILED] = "", [TOO_SLOW] = "did not end",
+		[SIGNALLED] = "was killed by a signal",
+	};
+	enum result (*results)[TESTS] =
+		mmap(NULL, sizeof(*results) * PARTS_MAX, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const int parts = (argc - 1) / 2;
+	pid_t pids[PARTS_MAX];
+	size_t j;
+	int i;
+
+	if (argc < 3 || !(argc & 1) || parts > PARTS_MAX) {
+		fprintf(stderr, "usage: driver_test PROFILE BDF...\n");
+		return 2;
+	}
+	ktap_start();
+	for (i = 0; i < parts; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		part = profile_find(argv[1 + 2 * i]);
+		bdf = argv[2 + 2 * i];
+		if (!part)
+			fatal("no profile %s", argv[1 + 2 * i]);
+		run_all(results[i]);
+		exit(0);
+	}
+	for (i = 0; i < parts; i++) {
+		waitpid(pids[i], NULL, 0);
+		for (j = 0; j < TESTS; j++) {
+			if (results[i][j] == NOT_RUN)
+				continue;
+			if (results[i][j] != PASSED && *why[results[i][j]])
+				printf("# %s\n", why[results[i][j]]);
+			ktap_result(results[i][j] == PASSED, "%s %s",
+				    argv[1 + 2 * i], tests[j].name);
+		}
+	}
+	return ktap_finish();
+}
