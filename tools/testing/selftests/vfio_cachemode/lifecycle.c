@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Open, close, bind, unbind and module removal, in every order that an operator
+ * and a VMM can bring about together.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "vfio_test.h"
+
+/* Lines of /proc/iomem that cover device memory, as one text. */
+static char *iomem(void)
+{
+	static const size_t room = 65536;
+	char *text = calloc(1, room);
+	FILE *f = fopen("/proc/iomem", "re");
+
+	if (!f || !fread(text, 1, room - 1, f))
+		fatal("/proc/iomem");
+	fclose(f);
+	return text;
+}
+
+static bool same_iomem(char *a, char *b)
+{
+	bool same = !strcmp(a, b);
+
+	free(b);
+	return same;
+}
+
+TEST(open_and_close)
+{
+	struct vfio_device device;
+	struct area area;
+	unsigned int i;
+	uint64_t v;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	for (i = 0; i < 10; i++) {
+		vfio_open(&device, gpu_bdf());
+		ASSERT_TRUE(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL,
+					&area));
+		v = i;
+		EXPECT_EQ(8, pwrite(device.fd, &v, 8, area.base));
+		EXPECT_EQ(8, pread(device.fd, &v, 8, area.base));
+		EXPECT_EQ(i, v);
+		vfio_close(&device);
+	}
+}
+
+/* A second fd of the open device: same memory, and it outlives the first. */
+TEST(two_fds)
+{
+	struct vfio_device device;
+	struct area area;
+	uint64_t v = 0x1234;
+	int second;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&device, gpu_bdf());
+	ASSERT_TRUE(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL, &area));
+	second = ioctl(device.group, VFIO_GROUP_GET_DEVICE_FD, gpu_bdf());
+	ASSERT_LE(0, second);
+	EXPECT_EQ(8, pwrite(device.fd, &v, 8, area.base));
+	close(device.fd);
+	v = 0;
+	EXPECT_EQ(8, pread(second, &v, 8, area.base));
+	EXPECT_EQ(0x1234, v);
+	device.fd = second;
+	vfio_close(&device);
+}
+
+TEST(group_is_exclusive)
+{
+	struct vfio_device device, other;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&device, gpu_bdf());
+	EXPECT_EQ(-EBUSY, __vfio_open(&other, gpu_bdf()));
+	vfio_close(&device);
+}
+
+/*
+ * The range is claimed while bound and given back, bind after bind; memory
+ * keeps what was written.
+ */
+TEST(bind_and_unbind)
+{
+	struct vfio_device device;
+	char *unbound, *bound;
+	struct area area;
+	unsigned int i;
+	uint64_t v;
+
+	vfio_bind(gpu_bdf(), NULL);
+	unbound = iomem();
+	vfio_bind(gpu_bdf(), driver_name());
+	bound = iomem();
+	EXPECT_NE(0, strcmp(unbound, bound));
+	for (i = 0; i < 5; i++) {
+		vfio_bind(gpu_bdf(), NULL);
+		EXPECT_TRUE(same_iomem(unbound, iomem()));
+		vfio_bind(gpu_bdf(), driver_name());
+		EXPECT_TRUE(same_iomem(bound, iomem()));
+		vfio_open(&device, gpu_bdf());
+		ASSERT_TRUE(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL,
+					&area));
+		if (i) {
+			EXPECT_EQ(8, pread(device.fd, &v, 8, area.base + 64));
+			EXPECT_EQ(i, v);
+		}
+		v = i + 1;
+		EXPECT_EQ(8, pwrite(device.fd, &v, 8, area.base + 64));
+		vfio_close(&device);
+	}
+	EXPECT_TRUE(same_iomem(bound, iomem()));
+	free(unbound);
+	free(bound);
+}
+
+/* Unbinding waits for the last close, and the mapping is a use as well. */
+TEST(unbind_waits_for_close)
+{
+	struct vfio_device device;
+	struct area area;
+	volatile uint64_t *p;
+	char bound[64];
+	int status;
+	pid_t pid;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&device, gpu_bdf());
+	ASSERT_TRUE(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL, &area));
+	p = map_area(device.fd, &area, 0, 4096, 0);
+	*p = 5;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		munmap((void *)p, 4096);
+		vfio_close(&device);
+		_exit(__vfio_bind(gpu_bdf(), NULL) ? 1 : 0);
+	}
+	usleep(300000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, access_signal(load64, p, 0));
+	EXPECT_EQ(5, *p);
+	vfio_close(&device);
+	usleep(100000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, access_signal(load64, p, 0));
+	munmap((void *)p, 4096);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	vfio_bound(gpu_bdf(), bound, sizeof(bound));
+	EXPECT_STREQ("", bound);
+	vfio_bind(gpu_bdf(), driver_name());
+}
+
+TEST(module_in_use_stays)
+{
+	struct vfio_device device;
+	char name[64], *p;
+
+	snprintf(name, sizeof(name), "%s", driver_name());
+	for (p = name; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&device, gpu_bdf());
+	EXPECT_EQ(-1, syscall(SYS_delete_module, name, O_NONBLOCK));
+	EXPECT_EQ(EWOULDBLOCK, errno);
+	vfio_close(&device);
+}
+
+/* A process that dies with everything open and mapped leaves nothing behind. */
+TEST(killed_user)
+{
+	struct vfio_device device;
+	struct area area;
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	for (i = 0; i < 3; i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			vfio_open(&device, gpu_bdf());
+			if (memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL,
+					&area))
+				store64(map_area(device.fd, &area, 0, MIB(4),
+						 0), 1);
+			raise(SIGKILL);
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+	}
+	vfio_open(&device, gpu_bdf());
+	vfio_close(&device);
+}
+
+/* Only an override (or an id of the family) gives the driver a function. */
+TEST(bind_needs_an_override)
+{
+	char path[128];
+
+	vfio_bind(gpu_bdf(), NULL);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind",
+		 driver_name());
+	EXPECT_EQ(-ENODEV, write_file(path, gpu_bdf()));
+	vfio_bind(gpu_bdf(), driver_name());
+}
+
+/* An operator's own id needs no override; taking it back leaves the device. */
+TEST(new_id)
+{
+	char path[128], id[32], bound[64];
+
+	vfio_bind(edu_bdf(), NULL);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/new_id",
+		 driver_name());
+	snprintf(id, sizeof(id), "1234 11e8");	/* edu */
+	ASSERT_EQ(0, write_file(path, id));
+	vfio_bound(edu_bdf(), bound, sizeof(bound));
+	EXPECT_STREQ(driver_name(), bound);
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/remove_id",
+		 driver_name());
+	ASSERT_EQ(0, write_file(path, id));
+	vfio_bound(edu_bdf(), bound, sizeof(bound));
+	EXPECT_STREQ(driver_name(), bound);
+	vfio_bind(edu_bdf(), NULL);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings go when the device cannot be reached, and come back with the mode
+ * that they had: memory enable, reset, D3hot, the low-power feature; and with
+ * threads that touch them all the while.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <linux/pci_regs.h>
+
+#include "kselftest_harness.h"
+#include "vfio_test.h"
+
+#define SIZE	MIB(4)
+
+FIXTURE(zap)
+{
+	struct vfio_device device;
+	struct area areas[MAX_AREAS];
+	volatile uint64_t *mapped[MAX_AREAS];
+	unsigned int nr_areas;
+	bool can_reset;
+};
+
+/* Somewhere in the area that is neither a register nor at a border. */
+#define SPOT	0x3008
+
+FIXTURE_SETUP(zap)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	unsigned int i;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&self->device, gpu_bdf());
+	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_GET_INFO, &info));
+	self->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	self->nr_areas = all_areas(self->device.fd, self->areas);
+	ASSERT_LE(2, self->nr_areas);
+	for (i = 0; i < self->nr_areas; i++) {
+		ASSERT_LE(SIZE, self->areas[i].a.size);
+		self->mapped[i] = map_area(self->device.fd, &self->areas[i], 0,
+					   SIZE, 0);
+		self->mapped[i][SPOT / 8] = 0x5a5a0000 + i;
+	}
+}
+
+FIXTURE_TEARDOWN(zap)
+{
+	unsigned int i;
+
+	for (i = 0; i < self->nr_areas; i++)
+		munmap((void *)self->mapped[i], SIZE);
+	vfio_close(&self->device);
+}
+
+/* Every mapping gives @sig (0: works, with the bytes and mode it had). */
+#define expect_all(sig) do {						\
+	unsigned int n_;						\
+	struct ptewalk w_;							\
+									\
+	for (n_ = 0; n_ < self->nr_areas; n_++) {			\
+		volatile uint64_t *p_ = self->mapped[n_] + SPOT / 8;	\
+									\
+		if (sig) {						\
+			EXPECT_EQ(-ENOENT, __walk(p_, &w_)) {		\
+				TH_LOG("region %u is still mapped",	\
+				       self->areas[n_].region);		\
+			}						\
+			EXPECT_EQ(sig, access_signal(load64, p_, 0));	\
+			EXPECT_EQ(sig, access_signal(store64, p_, 1));	\
+			continue;					\
+		}							\
+		ASSERT_EQ(0, access_signal(load64, p_, 0)) {		\
+			TH_LOG("region %u", self->areas[n_].region);	\
+		}							\
+		EXPECT_EQ(0x5a5a0000 + n_, *p_) {			\
+			TH_LOG("region %u", self->areas[n_].region);	\
+		}							\
+		walk(p_, &w_);						\
+		EXPECT_EQ(self->areas[n_].a.mode, w_.mode);		\
+		EXPECT_EQ(self->areas[n_].phys + SPOT, w_.phys);	\
+	}								\
+} while (0)
+
+TEST_F(zap, memory_disable)
+{
+	unsigned int round;
+
+	for (round = 0; round < 5; round++) {
+		expect_all(0);
+		set_memory_enable(self->device.fd, false);
+		expect_all(SIGBUS);
+		set_memory_enable(self->device.fd, true);
+	}
+	expect_all(0);
+}
+
+/* A mapping made while memory is off works once it is on. */
+TEST_F(zap, map_while_disabled)
+{
+	struct area *a = &self->areas[self->nr_areas - 1];
+	volatile uint64_t *p;
+
+	set_memory_enable(self->device.fd, false);
+	p = map_area(self->device.fd, a, 0, SIZE, 4096);
+	EXPECT_EQ(SIGBUS, access_signal(load64, p + SPOT / 8, 0));
+	set_memory_enable(self->device.fd, true);
+	EXPECT_EQ(0, access_signal(load64, p + SPOT / 8, 0));
+	munmap((void *)p, SIZE);
+}
+
+/* Writes of the command register that leave the bit alone zap nothing. */
+TEST_F(zap, other_command_bits_leave_it)
+{
+	uint64_t command;
+
+	expect_all(0);
+	command = config_read(self->device.fd, PCI_COMMAND, 2);
+	config_write(self->device.fd, PCI_COMMAND, 2,
+		     command ^ PCI_COMMAND_MASTER);
+	expect_all(0);
+	config_write(self->device.fd, PCI_COMMAND, 1, command);
+	expect_all(0);
+	/* The bit alone, in a byte, and in four bytes with the status. */
+	config_write(self->device.fd, PCI_COMMAND, 1,
+		     command & 0xff & ~PCI_COMMAND_MEMORY);
+	expect_all(SIGBUS);
+	config_write(self->device.fd, PCI_COMMAND, 4, command);
+	expect_all(0);
+}
+
+TEST_F(zap, reset)
+{
+	struct ptewalk w;
+	unsigned int i;
+
+	if (!self->can_reset)
+		SKIP(return, "the function has no reset");
+	expect_all(0);
+	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_RESET));
+	for (i = 0; i < self->nr_areas; i++)
+		EXPECT_EQ(-ENOENT, __walk(self->mapped[i] + SPOT / 8, &w));
+	expect_all(0);
+}
+
+TEST_F(zap, hot_reset)
+{
+	struct vfio_pci_hot_reset *reset;
+	struct ptewalk w;
+	unsigned int i;
+
+	reset = calloc(1, sizeof(*reset) + sizeof(__s32));
+	reset->argsz = sizeof(*reset) + sizeof(__s32);
+	reset->count = 1;
+	reset->group_fds[0] = self->device.group;
+	expect_all(0);
+	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
+	for (i = 0; i < self->nr_areas; i++)
+		EXPECT_EQ(-ENOENT, __walk(self->mapped[i] + SPOT / 8, &w));
+	expect_all(0);
+	free(reset);
+}
+
+TEST_F(zap, d3hot)
+{
+	unsigned int pm = pm_cap(self->device.fd);
+	uint64_t control;
+
+	if (!pm)
+		SKIP(return, "the function has no power management capability");
+	control = config_read(self->device.fd, pm + PCI_PM_CTRL, 2);
+	expect_all(0);
+	config_write(self->device.fd, pm + PCI_PM_CTRL, 2,
+		     (control & ~PCI_PM_CTRL_STATE_MASK) | 3);
+	expect_all(SIGBUS);
+	config_write(self->device.fd, pm + PCI_PM_CTRL, 2,
+		     control & ~PCI_PM_CTRL_STATE_MASK);
+	/* The function may have lost its command register on the way. */
+	set_memory_enable(self->device.fd, true);
+	expect_all(0);
+}
+
+static int low_power(int fd, unsigned int feature)
+{
+	struct vfio_device_feature set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_DEVICE_FEATURE_SET | feature,
+	};
+
+	return ioctl(fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+}
+
+TEST_F(zap, low_power_feature)
+{
+	unsigned int round;
+
+	for (round = 0; round < 3; round++) {
+		expect_all(0);
+		ASSERT_EQ(0, low_power(self->device.fd,
+				       VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+		expect_all(SIGBUS);
+		ASSERT_EQ(0, low_power(self->device.fd,
+				       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	}
+	expect_all(0);
+}
+
+struct toucher {
+	pthread_t thread;
+	const struct area *area;
+	volatile uint64_t *mapped;
+	atomic_bool *stop;
+	uint64_t seed;
+	uint64_t ok, sigbus, wrong;
+};
+
+/* Touch random pages: each touch works, with its page's bytes, or is a SIGBUS. */
+static __thread uint64_t thread_loaded;
+
+static void load_and_keep(volatile void *p, uint64_t unused)
+{
+	thread_loaded = *(volatile uint64_t *)p;
+}
+
+static void *touch(void *arg)
+{
+	struct toucher *t = arg;
+
+	while (!atomic_load(t->stop)) {
+		uint64_t n = 1 + random64(&t->seed) % (SIZE / 4096 - 1);
+		int sig = access_signal(load_and_keep,
+					t->mapped + n * 4096 / 8 + 64, 0);
+
+		if (sig == SIGBUS)
+			t->sigbus++;
+		else if (sig || thread_loaded != n * 0x10001)
+			t->wrong++;
+		else
+			t->ok++;
+	}
+	return NULL;
+}
+
+#define RACE_SECONDS	3
+#define PER_AREA	2
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+FIXTURE(race)
+{
+	struct vfio_device device;
+	struct area areas[2];
+	struct toucher touchers[2 * PER_AREA];
+	unsigned int nr_areas;
+	atomic_bool stop;
+	bool can_reset;
+};
+
+FIXTURE_SETUP(race)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct toucher *t;
+	unsigned int i;
+	uint64_t n;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&self->device, gpu_bdf());
+	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_GET_INFO, &info));
+	self->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	self->nr_areas = memory_area(self->device.fd,
+				     VFIO_MMAP_CACHE_MODE_NORMAL,
+				     &self->areas[0]);
+	ASSERT_EQ(1, self->nr_areas);
+	self->nr_areas += memory_area(self->device.fd,
+				      VFIO_MMAP_CACHE_MODE_WRITECOMBINE,
+				      &self->areas[1]);
+	for (i = 0; i < self->nr_areas * PER_AREA; i++) {
+		t = &self->touchers[i];
+		t->area = &self->areas[i / PER_AREA];
+		t->stop = &self->stop;
+		t->seed = i;
+		/* One aligned for huge entries, one not. */
+		t->mapped = map_area(self->device.fd, t->area, 0, SIZE,
+				     i % PER_AREA * 4096);
+		for (n = 0; n < SIZE / 4096; n++)
+			t->mapped[n * 4096 / 8 + 64] = n * 0x10001;
+	}
+	for (i = 0; i < self->nr_areas * PER_AREA; i++)
+		ASSERT_EQ(0, pthread_create(&self->touchers[i].thread, NULL,
+					    touch, &self->touchers[i]));
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	unsigned int i;
+
+	atomic_store(&self->stop, true);
+	for (i = 0; i < self->nr_areas * PER_AREA; i++) {
+		struct toucher *t = &self->touchers[i];
+
+		pthread_join(t->thread, NULL);
+		TH_LOG("region %u: %llu touches, %llu SIGBUS", t->area->region,
+		       (unsigned long long)t->ok,
+		       (unsigned long long)t->sigbus);
+		EXPECT_EQ(0, t->wrong);
+		EXPECT_LT(0, t->ok);
+		/* And the mapping works when it is over. */
+		EXPECT_EQ(0, access_signal(load64, t->mapped + 4096 / 8 + 64,
+					   0));
+		munmap((void *)t->mapped, SIZE);
+	}
+	vfio_close(&self->device);
+}
+
+TEST_F(race, memory_disable)
+{
+	uint64_t end = now_ms() + RACE_SECONDS * 1000;
+	unsigned int rounds = 0, i;
+	uint64_t sigbus = 0;
+
+	while (now_ms() < end) {
+		set_memory_enable(self->device.fd, false);
+		usleep(2000);
+		set_memory_enable(self->device.fd, true);
+		usleep(2000);
+		rounds++;
+	}
+	EXPECT_LE(20, rounds);
+	for (i = 0; i < self->nr_areas * PER_AREA; i++)
+		sigbus += self->touchers[i].sigbus;
+	EXPECT_LT(0, sigbus);
+}
+
+TEST_F(race, reset)
+{
+	uint64_t end = now_ms() + RACE_SECONDS * 1000;
+	unsigned int rounds = 0;
+
+	if (!self->can_reset)
+		SKIP(return, "the function has no reset");
+	while (now_ms() < end) {
+		/* -EAGAIN: another path holds the device's lock just now. */
+		if (ioctl(self->device.fd, VFIO_DEVICE_RESET))
+			EXPECT_EQ(EAGAIN, errno);
+		rounds++;
+	}
+	EXPECT_LE(2, rounds);
+}
+
+TEST_F(race, low_power)
+{
+	uint64_t end = now_ms() + RACE_SECONDS * 1000;
+	unsigned int rounds = 0;
+
+	while (now_ms() < end) {
+		ASSERT_EQ(0, low_power(self->device.fd,
+				       VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+		usleep(2000);
+		ASSERT_EQ(0, low_power(self->device.fd,
+				       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+		usleep(2000);
+		rounds++;
+	}
+	EXPECT_LE(3, rounds);
+}
+
+TEST_HARNESS_MAIN
