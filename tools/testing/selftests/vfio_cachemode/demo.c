@@ -88,6 +88,18 @@ static bool user_agrees(int fd, const struct area *area, char *seen,
 	return agrees;
 }
 
+/*
+ * The core's ioremap() of a BAR gives Device-nGnRE on arm64, and its
+ * pgprot_noncached() for user space nGnRnE.  Both are Device memory; they
+ * differ in who may acknowledge a write.
+ */
+static bool kernel_mode_agrees(unsigned int mode, unsigned int reported)
+{
+	return mode == reported ||
+	       (mode == VFIO_MMAP_CACHE_MODE_DEVICE &&
+		reported == VFIO_MMAP_CACHE_MODE_NONCACHED);
+}
+
 /* Do the kernel's mappings of the area's ends, where it has any? */
 static bool kernel_agrees(const struct area *area)
 {
@@ -101,7 +113,7 @@ static bool kernel_agrees(const struct area *area)
 	for (i = 0; i < 2; i++) {
 		entry = (struct ptewalk) { .address = 0 };
 		while (!__walk_kernel(ends[i], &entry)) {
-			if (entry.mode == area->a.mode)
+			if (kernel_mode_agrees(entry.mode, area->a.mode))
 				continue;
 			printf("The kernel maps %#llx as %s.\n",
 			       (unsigned long long)ends[i], entry.type);
