@@ -106,6 +106,8 @@ def x86(mnemonic, operands):
     rest = operands[memory.end():] if first else operands[:memory.start()]
     if re.search(r'[xyz]mm\d', rest):
         insn.flags |= SIMD
+    if 'lock' in words and insn.base == X86_REGS['rsp']:
+        return Insn(BARRIER, barrier=ALL & ~COMPLETES)
     if 'lock' in words or name.startswith(('xchg', 'xadd', 'cmpxchg')):
         insn.kind, insn.flags = LOAD | STORE, insn.flags | RMW
     elif not first or X86_READS.match(name):
@@ -288,15 +290,26 @@ def ppc64le(mnemonic, operands):
 DECODERS = {'x86': x86, 'arm64': arm64, 'riscv64': riscv64, 'ppc64le': ppc64le}
 
 
-def main():
-    arch, objdump, program, table, *functions = sys.argv[1:]
-    decoder, wanted = DECODERS[arch], set(functions)
+def split(arch, fields):
+    """The mnemonic and operands of a line of objdump's."""
+    body = re.sub(r'\s*(//|#\s|<).*', '', ' '.join(fields[2:])).strip()
+    words = body.split(' ')
+    count = 1
+    while arch == 'x86' and count < len(words) and words[count - 1] in (
+            'lock', 'rep', 'repz', 'repnz', 'bnd', 'notrack', 'data16', 'cs',
+            'ds'):
+        count += 1
+    return ' '.join(words[:count]), ' '.join(words[count:]).strip()
+
+
+def disassemble(arch, objdump, program):
+    """Yield (function, pc, length, mnemonic, operands)."""
     command = [objdump, '-d', '-w']
     if arch == 'x86':
         command += ['-M', 'intel']
     text = subprocess.run(command + [program], check=True, text=True,
                           stdout=subprocess.PIPE).stdout
-    rows, function, barriers = [], '', 0
+    function = ''
     for line in text.splitlines():
         label = re.match(r'[0-9a-f]+ <(.*)>:$', line)
         if label:
@@ -306,23 +319,16 @@ def main():
         if len(fields) < 3:
             continue
         pc = int(fields[0].strip().rstrip(':'), 16)
-        raw = fields[1].replace(' ', '')
-        length = len(raw) // 2
-        if arch == 'x86':
-            body = re.sub(r'\s*[<#].*', '', fields[2]).strip()
-            words = body.split(' ')
-            prefixes = ('lock', 'rep', 'repz', 'repnz', 'bnd', 'notrack', 'data16',
-                        'cs', 'ds')
-            count = 1
-            while count < len(words) and words[count - 1] in prefixes:
-                count += 1
-            mnemonic = ' '.join(words[:count])
-            operands = ' '.join(words[count:]).strip()
-        else:
-            body = re.sub(r'\s*(//|#\s|<).*', '', ' '.join(fields[2:]))
-            mnemonic, _, operands = body.strip().partition(' ')
-            operands = operands.strip()
-        insn = decoder(mnemonic, operands)
+        yield (function, pc, len(fields[1].replace(' ', '')) // 2,
+               *split(arch, fields))
+
+
+def main():
+    arch, objdump, program, table, *functions = sys.argv[1:]
+    wanted, rows, barriers = set(functions), [], 0
+    for function, pc, length, mnemonic, operands in disassemble(
+            arch, objdump, program):
+        insn = DECODERS[arch](mnemonic, operands)
         if insn is None:
             continue
         if insn.kind == BARRIER:
@@ -337,4 +343,5 @@ def main():
           file=sys.stderr)
 
 
-main()
+if __name__ == '__main__':
+    main()

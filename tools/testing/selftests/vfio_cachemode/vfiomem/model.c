@@ -23,6 +23,8 @@ unsigned int model_width(const struct model_side *s)
 		w = s->atomic;
 	if (s->max_width && w > s->max_width)
 		w = s->max_width;
+	if (s->width && w > s->width)
+		w = s->width;
 	return w;
 }
 

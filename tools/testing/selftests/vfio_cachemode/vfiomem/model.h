@@ -84,6 +84,7 @@ struct model_side {
 	unsigned int max_width;	/* 0: none declared */
 	unsigned int vector;	/* the CPU's widest vector access; 8 if it has none */
 	unsigned int atomic;	/* widest access that the CPU documents as atomic: 8 or 16 */
+	unsigned int width;	/* W if the library declares less than is allowed; or 0 */
 	unsigned int granule;	/* of PUBLISH and ACQUIRE; 0: the default */
 	bool watched;		/* false: nobody looks, only the bytes count */
 };

@@ -15,7 +15,7 @@
 
 #define MAX_EVENTS	16384
 #define MAX_INSNS	8192	/* that get a slot */
-#define SLOT		32	/* bytes: an instruction and a breakpoint */
+#define SLOT		32	/* bytes: an instruction and the way back */
 #define AROUND		128	/* bytes checked before and after a store */
 
 static const struct trace_insn *insns;
@@ -35,14 +35,11 @@ static bool running;
 static struct {
 	const uint8_t *expect;
 	uint8_t saved[TRACE_SIZE];
-	uint64_t from, to, addr, width;
+	uint64_t from, to, addr, width, pc;
 } store;
 
-/* The instruction in its slot, and the registers moved for it. */
-static struct {
-	const struct trace_insn *insn;
-	int moved[2];
-} step;
+/* The registers that were moved for an instruction that traps after its slot. */
+static int moved[2];
 
 static bool in_window(uint64_t addr)
 {
@@ -78,7 +75,12 @@ static uint8_t *slot_for(const struct trace_insn *insn)
 		slot_insn[*nr] = insn;
 		at = slots + *nr * SLOT;
 		memcpy(at, (void *)insn->pc, insn->len);
-		trace_breakpoint(at + insn->len);
+		/* ldr x0, [x0] leaves no base to move back. */
+		if (insn->flags & MODEL_STRING ||
+		    !trace_resume(at + insn->len,
+				  insn->kind == MODEL_LOAD && insn->data == insn->base ?
+				  -1 : insn->base, insn->pc + insn->len))
+			trace_breakpoint(at + insn->len);
 		__builtin___clear_cache((char *)at, (char *)at + SLOT);
 	}
 	return slots + *nr * SLOT;
@@ -92,20 +94,14 @@ static void give_up(const char *why, uint64_t pc)
 	siglongjmp(escape, 1);
 }
 
-static void record(const struct model_event *ev, uint64_t pc)
-{
-	if (trace.count == MAX_EVENTS)
-		give_up("too many events", pc);
-	events[trace.count++] = *ev;
-}
-
 /* Make every byte around a store differ from what it should write. */
-static void store_prepare(uint64_t addr, uint64_t width)
+static void store_prepare(uint64_t addr, uint64_t width, uint64_t pc)
 {
 	uint64_t i;
 
 	store.addr = addr;
 	store.width = width;
+	store.pc = pc;
 	store.from = addr - TRACE_WINDOW;
 	store.from -= store.from < AROUND ? store.from : AROUND;
 	store.to = addr - TRACE_WINDOW + width + AROUND;
@@ -144,11 +140,30 @@ static const char *store_check(void)
 	return why;
 }
 
+/* The store before this event has been executed by now. */
+static void settle(void)
+{
+	const char *why;
+
+	if (!store.width)
+		return;
+	why = store_check();
+	if (why)
+		give_up(why, store.pc);
+}
+
+static void record(const struct model_event *ev, uint64_t pc)
+{
+	if (trace.count == MAX_EVENTS)
+		give_up("too many events", pc);
+	events[trace.count++] = *ev;
+}
+
 static void move(ucontext_t *uc, int reg, unsigned int nr)
 {
-	step.moved[nr] = reg;
+	moved[nr] = reg;
 	if (reg >= 0)
-		*trace_reg(uc, reg) += TRACE_SHADOW - TRACE_WINDOW;
+		*trace_reg(uc, reg) += TRACE_DELTA;
 }
 
 /* x86 rep movs and rep stos: two pointers and a count. */
@@ -169,7 +184,7 @@ static void string(ucontext_t *uc, const struct trace_insn *insn)
 		ev.addr = dst;
 		record(&ev, insn->pc);
 		move(uc, insn->base, 0);
-		store_prepare(dst, bytes);
+		store_prepare(dst, bytes, insn->pc);
 	}
 }
 
@@ -212,7 +227,7 @@ static void plain(ucontext_t *uc, const struct trace_insn *insn)
 	if (insn->kind & MODEL_STORE) {
 		if (insn->kind & MODEL_LOAD || insn->data == insn->base)
 			give_up("a store that cannot be followed", insn->pc);
-		store_prepare(ev.addr, ev.width);
+		store_prepare(ev.addr, ev.width, insn->pc);
 	}
 }
 
@@ -221,44 +236,37 @@ static void on_segv(int sig, siginfo_t *info, void *ucontext)
 	ucontext_t *uc = ucontext;
 	const struct trace_insn *insn = find(*trace_pc(uc));
 
-	if (!running || step.insn) {
+	if (!running) {
 		/* A fault of the test's own: die of it, here. */
 		signal(sig, SIG_DFL);
 		return;
 	}
+	settle();
 	if (!in_window((uint64_t)info->si_addr))
 		give_up("an access far outside", *trace_pc(uc));
 	if (!insn || !insn->width || insn->base < 0)
 		give_up("an instruction that is not understood", *trace_pc(uc));
-	step.moved[0] = step.moved[1] = -1;
+	moved[0] = moved[1] = -1;
 	if (insn->flags & MODEL_STRING)
 		string(uc, insn);
 	else
 		plain(uc, insn);
-	step.insn = insn;
 	*trace_pc(uc) = (uint64_t)slot_for(insn);
 }
 
-static void after_step(ucontext_t *uc)
+/* The instruction at @at, in its slot, has been executed: move back. */
+static void after_slot(ucontext_t *uc, uint64_t at)
 {
-	const struct trace_insn *insn = step.insn;
+	const struct trace_insn *insn = slot_insn[(at - trace_slots) / SLOT];
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		int reg = step.moved[i];
+		int reg = moved[i];
 
-		/* ldr x0, [x0] leaves no base to move back. */
 		if (reg >= 0 && !(insn->kind == MODEL_LOAD && insn->data == reg))
-			*trace_reg(uc, reg) -= TRACE_SHADOW - TRACE_WINDOW;
+			*trace_reg(uc, reg) -= TRACE_DELTA;
 	}
 	*trace_pc(uc) = insn->pc + insn->len;
-	step.insn = NULL;
-	if (store.width) {
-		const char *why = store_check();
-
-		if (why)
-			give_up(why, insn->pc);
-	}
 }
 
 static void on_trap(int sig, siginfo_t *info, void *ucontext)
@@ -269,10 +277,11 @@ static void on_trap(int sig, siginfo_t *info, void *ucontext)
 
 	(void)sig;
 	(void)info;
-	if (step.insn) {
-		after_step(uc);
+	if (pc >= trace_slots && pc < trace_slots + MAX_INSNS * SLOT) {
+		after_slot(uc, pc);
 		return;
 	}
+	settle();
 	insn = find(pc);
 	if (!insn || insn->kind != MODEL_BARRIER)
 		abort();
@@ -283,11 +292,10 @@ static void on_trap(int sig, siginfo_t *info, void *ucontext)
 	*trace_pc(uc) = insn->pc + insn->len;
 }
 
-static void *map(uint64_t at, size_t size, int prot, int fd)
+static void *map(uint64_t at, size_t size, int prot)
 {
-	void *p = mmap((void *)at, size, prot, fd < 0 ?
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE :
-		       MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	void *p = mmap((void *)at, size, prot,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (p != (void *)at)
 		err(1, "mmap at %#lx", (unsigned long)at);
@@ -335,12 +343,10 @@ void trace_init(const char *table)
 	struct sigaction sa = { .sa_flags = SA_SIGINFO };
 
 	read_table(table);
-	map(TRACE_WINDOW, TRACE_SIZE, PROT_NONE, -1);
-	map(TRACE_SHADOW, TRACE_SIZE, PROT_READ | PROT_WRITE, -1);
-	slots = mmap(NULL, MAX_INSNS * SLOT, PROT_READ | PROT_WRITE | PROT_EXEC,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slots == MAP_FAILED)
-		err(1, "slots");
+	map(TRACE_WINDOW, TRACE_SIZE, PROT_NONE);
+	map(TRACE_SHADOW, TRACE_SIZE, PROT_READ | PROT_WRITE);
+	slots = map(trace_slots, MAX_INSNS * SLOT,
+		    PROT_READ | PROT_WRITE | PROT_EXEC);
 	sigfillset(&sa.sa_mask);
 	sa.sa_sigaction = on_segv;
 	if (sigaction(SIGSEGV, &sa, NULL))
@@ -360,10 +366,10 @@ const struct trace_log *trace_run(void (*call)(void *arg), void *arg,
 	trace.error = NULL;
 	store.expect = expect;
 	store.width = 0;
-	step.insn = NULL;
 	if (!sigsetjmp(escape, 0)) {
 		running = true;
 		call(arg);
+		settle();
 	} else {
 		/* Out of a handler, which had blocked everything. */
 		sigemptyset(&none);

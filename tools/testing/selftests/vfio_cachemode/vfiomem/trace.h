@@ -30,7 +30,8 @@
 #define TRACE_DST	(TRACE_WINDOW + TRACE_SIZE / 2)
 
 /* The same memory, as the test may touch it. */
-#define TRACE_SHADOW	(TRACE_WINDOW + 0x10000)
+#define TRACE_DELTA	0x10000
+#define TRACE_SHADOW	(TRACE_WINDOW + TRACE_DELTA)
 
 static inline uint8_t *trace_shadow(uint64_t addr)
 {
@@ -78,11 +79,20 @@ struct trace_insn {
 	uint8_t pad[2];
 };
 
+/* Where the copies of instructions live: in reach of a branch to the program. */
+extern const uint64_t trace_slots;
+
 uint64_t *trace_pc(ucontext_t *uc);
 uint64_t *trace_reg(ucontext_t *uc, int number);
 uint64_t trace_mask(ucontext_t *uc, int number);
 /* Write a breakpoint to @at; return its length. */
 size_t trace_breakpoint(void *at);
+/*
+ * Write, to @at, code that moves register @reg (-1: none) back to the window and
+ * goes on at @to.  Return false if that takes more than a few instructions: the
+ * handler does it, after a breakpoint.
+ */
+bool trace_resume(void *at, int reg, uint64_t to);
 /* How far the pc has gone past a breakpoint when it is reported. */
 extern const unsigned int trace_breakpoint_skip;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The tracer's view of an x86-64 CPU.  Registers are numbered as encoded. */
-#define _GNU_SOURCE	/* REG_RIP and its like */
 #include <cpuid.h>
 #include <string.h>
 
 #include "trace.h"
 
+const uint64_t trace_slots = 0x10000000;
 const unsigned int trace_breakpoint_skip = 1;	/* int3 is a trap, not a fault */
 
 uint64_t *trace_pc(ucontext_t *uc)
@@ -45,4 +45,24 @@ size_t trace_breakpoint(void *at)
 {
 	*(uint8_t *)at = 0xcc;
 	return 1;
+}
+
+bool trace_resume(void *at, int reg, uint64_t to)
+{
+	uint8_t *p = at;
+	int32_t delta = -TRACE_DELTA, distance;
+
+	if (reg >= 0) {		/* lea -TRACE_DELTA(reg), reg */
+		*p++ = 0x48 | (reg >= 8 ? 5 : 0);
+		*p++ = 0x8d;
+		*p++ = 0x80 | (reg & 7) << 3 | (reg & 7);
+		if ((reg & 7) == 4)
+			*p++ = 0x24;
+		memcpy(p, &delta, sizeof(delta));
+		p += sizeof(delta);
+	}
+	*p++ = 0xe9;		/* jmp */
+	distance = to - ((uint64_t)p + sizeof(distance));
+	memcpy(p, &distance, sizeof(distance));
+	return true;
 }
