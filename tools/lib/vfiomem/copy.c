@@ -182,8 +182,7 @@ static bool sides_agree(const struct side *dst, const struct side *src)
 static size_t copy_by_stage(const struct side *dst, const struct side *src,
 			    bool guarded)
 {
-	/* Room for what the destination could not take of the last round. */
-	char buffer[STAGE_CHUNK + ARCH_WIDEST]
+	char buffer[STAGE_CHUNK + 2 * ARCH_WIDEST]
 		__attribute__((__aligned__(64)));
 	const struct stage stage = {
 		.buffer = buffer,
@@ -194,7 +193,7 @@ static size_t copy_by_stage(const struct side *dst, const struct side *src,
 	return vfiomem_copy_staged(dst, src, &stage, guarded);
 }
 
-size_t vfiomem_copy_sides(const struct side *dst, const struct side *src,
+size_t vfiomem_copy_sides(struct side *dst, const struct side *src,
 			  bool guarded)
 {
 	volatile char *to = (volatile char *)dst->addr;
@@ -205,12 +204,10 @@ size_t vfiomem_copy_sides(const struct side *dst, const struct side *src,
 	if (src->watched && (!dst->watched || (dst->any_once && !dst->granule)))
 		return copy_as_src(src, to, from, guarded);
 	if (dst->watched && src->watched) {
-		struct side both = *dst;
-
 		if (!sides_agree(dst, src))
 			return copy_by_stage(dst, src, guarded);
-		both.flags |= src->flags;
-		return copy_as_dst(&both, to, from, guarded);
+		dst->flags |= src->flags;
+		return copy_as_dst(dst, to, from, guarded);
 	}
 	if (guarded)
 		return vfiomem_pieces_guarded(to, from, dst->n, dst->addr, 8,
@@ -233,16 +230,27 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
 	return side_width(attr, order & ascending, write);
 }
 
-/* Memory where only "once" has to be kept, or nothing. */
-static inline bool both_take_anything(struct vfiomem_attr a,
-				      struct vfiomem_attr b)
+static __attribute__((__noinline__))
+int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
+			struct vfiomem_attr src_attr, const volatile void *src,
+			size_t n, unsigned int order)
 {
-	const uint32_t any = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR;
+	struct side to, from;
+	int err;
 
-	return VFIOMEM_ONE_UNALIGNED && (a.access & b.access & any) == any &&
-	       !(a.max_width | b.max_width) &&
-	       (a.mode == VFIOMEM_NORMAL || a.mode == VFIOMEM_PRIVATE) &&
-	       (b.mode == VFIOMEM_NORMAL || b.mode == VFIOMEM_PRIVATE);
+	err = vfiomem_side(&to, dst_attr, dst, n, order, true);
+	if (!err)
+		err = vfiomem_side(&from, src_attr, src, n, order, false);
+	if (!err)
+		err = vfiomem_check_order(order, from.watched, to.watched);
+	if (err || !n)
+		return err;
+	if (order == VFIOMEM_PLAIN && attr_is_plain(dst_attr) &&
+	    attr_is_plain(src_attr))
+		memmove((void *)dst, (const void *)src, n);
+	else
+		vfiomem_copy_sides(&to, &from, false);
+	return 0;
 }
 
 static inline void copy_scalar(volatile void *dst, const volatile void *src,
@@ -269,26 +277,129 @@ static inline bool mode_is_accessible(unsigned int mode)
 	       mode == VFIOMEM_NORMAL || mode == VFIOMEM_PRIVATE;
 }
 
-static int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
-			struct vfiomem_attr src_attr, const volatile void *src,
-			size_t n, unsigned int order)
+/*
+ * Whether only "once" has to be kept, or nothing: cacheable memory, of any
+ * alignment and width.  PRIVATE differs from NORMAL in one bit.
+ *
+ * Return: 0 if so.
+ */
+static inline uint64_t not_anything(struct vfiomem_attr a,
+				    struct vfiomem_attr b)
 {
-	struct side to, from;
-	int err;
+	const struct vfiomem_attr wanted = {
+		.mode = VFIOMEM_NORMAL,
+		.access = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR,
+	}, asked = {
+		.mode = (uint8_t)~(VFIOMEM_NORMAL ^ VFIOMEM_PRIVATE),
+		.max_width = UINT16_MAX,
+		.access = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR,
+	};
+	uint64_t x, y, want, mask;
 
-	err = vfiomem_side(&to, dst_attr, dst, n, order, true);
-	if (!err)
-		err = vfiomem_side(&from, src_attr, src, n, order, false);
-	if (!err)
-		err = vfiomem_check_order(order, from.watched, to.watched);
-	if (err || !n)
-		return err;
-	if (order == VFIOMEM_PLAIN && attr_is_plain(dst_attr) &&
-	    attr_is_plain(src_attr))
-		memmove((void *)dst, (const void *)src, n);
-	else
-		vfiomem_copy_sides(&to, &from, false);
-	return 0;
+	memcpy(&x, &a, sizeof(x));
+	memcpy(&y, &b, sizeof(y));
+	memcpy(&want, &wanted, sizeof(want));
+	memcpy(&mask, &asked, sizeof(mask));
+	return VFIOMEM_ONE_UNALIGNED ? ((x ^ want) | (y ^ want)) & mask : 1;
+}
+
+/* The default granule at an address. */
+static inline unsigned int granule_at(uintptr_t address, size_t n)
+{
+	unsigned int g = (unsigned int)((address | 8) & -(address | 8));
+
+	while (unlikely(g > n))
+		g /= 2;
+	return g;
+}
+
+/* PUBLISH to memory that takes anything.  An aligned scalar is all granule. */
+static inline void publish(volatile char *dst, const volatile char *src,
+			   size_t n)
+{
+	const unsigned int g = granule_at((uintptr_t)dst + n, n);
+
+	if (n != g)
+		arch_relaxed(dst, src, n - g);
+	arch_before_publish(VFIOMEM_NORMAL);
+	copy_scalar(dst + n - g, src + n - g, g);
+}
+
+/* ACQUIRE from memory that takes anything. */
+static inline void acquire(volatile char *dst, const volatile char *src,
+			   size_t n)
+{
+	const unsigned int g = granule_at((uintptr_t)src, n);
+
+	copy_scalar(dst, src, g);
+	arch_after_acquire(VFIOMEM_NORMAL);
+	if (n != g)
+		arch_relaxed(dst + g, src + g, n - g);
+}
+
+/* ASCENDING to or from such memory, if the other side is not watched. */
+static inline void ascend(volatile char *dst, const volatile char *src,
+			  size_t n, bool write)
+{
+	unsigned int flags = 0;
+
+	if (arch_separates(VFIOMEM_NORMAL))
+		flags = write ? RUN_SEPARATE_WR : RUN_SEPARATE_RD;
+	vfiomem_pieces(dst, src, n, (uintptr_t)(write ? dst : src),
+		       arch_width(VFIOMEM_NORMAL, true, write), VFIOMEM_NORMAL,
+		       flags);
+}
+
+/* Of the orders that such memory can have, the ones that are simple. */
+static bool copy_anything(bool dst_watched, volatile void *dst,
+			  bool src_watched, const volatile void *src,
+			  size_t n, unsigned int order)
+{
+	/* An unaligned scalar is one access to the side that is RELAXED. */
+	if (order == VFIOMEM_PUBLISH && dst_watched &&
+	    !(is_scalar(n) && (uintptr_t)dst & (n - 1))) {
+		publish(dst, src, n);
+		return true;
+	}
+	if (order == VFIOMEM_ACQUIRE && src_watched &&
+	    !(is_scalar(n) && (uintptr_t)src & (n - 1))) {
+		acquire(dst, src, n);
+		return true;
+	}
+	if (order == VFIOMEM_ASCENDING && dst_watched != src_watched) {
+		ascend(dst, src, n, dst_watched);
+		return true;
+	}
+	return false;
+}
+
+/* Does not wrap around the address space, and is not empty. */
+static inline bool is_range(const volatile void *p, size_t n)
+{
+	return (uintptr_t)p + n > (uintptr_t)p;
+}
+
+/* Not inlined, so that the caller needs no stack for what it seldom does. */
+static __attribute__((__noinline__))
+int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
+	       struct vfiomem_attr src_attr, const volatile void *src,
+	       size_t n, unsigned int order)
+{
+	if (!not_anything(dst_attr, src_attr)) {
+		if (is_range(dst, n) && is_range(src, n) &&
+		    copy_anything(dst_attr.mode == VFIOMEM_NORMAL, dst,
+				  src_attr.mode == VFIOMEM_NORMAL, src, n,
+				  order))
+			return 0;
+	} else if (order == VFIOMEM_RELAXED && is_scalar(n) &&
+		   vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
+		   vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
+		   mode_is_accessible(dst_attr.mode) &&
+		   mode_is_accessible(src_attr.mode)) {
+		copy_scalar(dst, src, n);
+		return 0;
+	}
+	return copy_checked(dst_attr, dst, src_attr, src, n, order);
 }
 
 VFIOMEM_API
@@ -296,21 +407,15 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order)
 {
-	if (likely(order == VFIOMEM_RELAXED)) {
-		if (is_scalar(n) &&
-		    vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
-		    vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
-		    mode_is_accessible(dst_attr.mode) &&
-		    mode_is_accessible(src_attr.mode)) {
+	/* RELAXED, and nothing that could wrap around: one branch for all. */
+	const uintptr_t top = ((uintptr_t)dst | (uintptr_t)src | n) >> 63;
+
+	if (likely(!(not_anything(dst_attr, src_attr) | order | top))) {
+		if (is_scalar(n))
 			copy_scalar(dst, src, n);
-			return 0;
-		}
-		if (both_take_anything(dst_attr, src_attr) &&
-		    (uintptr_t)dst + n >= (uintptr_t)dst &&
-		    (uintptr_t)src + n >= (uintptr_t)src) {
+		else
 			arch_relaxed(dst, src, n);
-			return 0;
-		}
+		return 0;
 	}
-	return copy_checked(dst_attr, dst, src_attr, src, n, order);
+	return copy_other(dst_attr, dst, src_attr, src, n, order);
 }

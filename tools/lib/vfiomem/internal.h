@@ -168,16 +168,16 @@ size_t vfiomem_side_granule(const struct side *side, volatile char *dst,
 
 /* Copy between two sides that were checked.  Return: bytes written. */
 VFIOMEM_HIDDEN
-size_t vfiomem_copy_sides(const struct side *dst, const struct side *src,
+size_t vfiomem_copy_sides(struct side *dst, const struct side *src,
 			  bool guarded);
 
 /* Bytes that go through a stage at a time: it fits into L1 beside all else. */
-#define STAGE_CHUNK	1024
+#define STAGE_CHUNK	2048
 
 /**
  * struct stage - memory that bytes rest in between two sides
  * @buffer: the memory
- * @size: its size, at least 2 * @distance + STAGE_CHUNK + ARCH_WIDEST
+ * @size: its size, at least 2 * @distance + STAGE_CHUNK + 2 * ARCH_WIDEST
  * @distance: how far reads must be ahead of writes: dst - src, where writing
  *	overwrites what is still to be read; else 0
  * @split: bytes of the source from here on were read before, ...

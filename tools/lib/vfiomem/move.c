@@ -11,7 +11,7 @@
 /* Saved on the stack; more needs the caller's scratch. */
 #define STACK_SAVED		2048
 /* See struct stage, which is content with less. */
-#define STAGE_SIZE(distance)	(2 * (size_t)(distance) + 2048)
+#define STAGE_SIZE(distance)	(2 * (size_t)(distance) + 4096)
 
 /* From where on @side can be accessed if the bytes from @limit are at hand. */
 static size_t side_start(const struct side *side, size_t limit)
@@ -26,56 +26,48 @@ static size_t side_start(const struct side *side, size_t limit)
  */
 static void move_down(const struct side *dst, const struct side *src)
 {
-	char buffer[STAGE_CHUNK + ARCH_WIDEST]
+	char buffer[STAGE_CHUNK + 2 * ARCH_WIDEST]
 		__attribute__((__aligned__(64)));
-	char *const end = buffer + sizeof(buffer);
 	volatile char *const to = (volatile char *)dst->addr;
 	const volatile char *const from = (const volatile char *)src->addr;
-	char acquired[8], published[8];
-	const size_t n = dst->n, floor = src->granule;
+	const size_t n = dst->n, body = n - dst->granule;
 	size_t read = n, written = n;	/* down to these */
+	char acquired[8], published[8];
+	char *held = buffer;		/* the bytes from @read to @written */
 
-	if (floor) {
+	if (src->granule) {
 		vfiomem_side_granule(src, acquired, from, false);
 		arch_after_acquire(src->mode);
 	}
 	while (written) {
-		/* Byte x is at top - (written - x). */
-		size_t start, limit;
-		char *top = end;
+		size_t limit = 0, start;
+		char *base;		/* the byte at @limit */
 
-		limit = written > STAGE_CHUNK ? written - STAGE_CHUNK : 0;
-		start = side_start(src, limit);
-		if (start < floor || !limit)
-			start = floor;
-		if (start < read)
-			vfiomem_side_run(src, top - (written - start),
-					 from + start, start, read, false);
+		if (written > STAGE_CHUNK + ARCH_WIDEST)
+			limit = written - STAGE_CHUNK;
+		base = buffer + ((src->addr + limit) & (ARCH_WIDEST - 1));
+		memmove(base + (read - limit), held, written - read);
+
+		start = limit ? side_start(src, limit) : src->granule;
+		vfiomem_side_run(src, base + (start - limit), from + start,
+				 start, read, false);
 		read = start;
-		if (read == floor) {
-			memcpy(top - written, acquired, floor);
+		if (!limit) {
+			memcpy(base, acquired, src->granule);
 			read = 0;
 		}
+		if (written == n)
+			memcpy(published, base + (body - limit), dst->granule);
 
 		start = side_start(dst, read);
-		if (written == n && dst->granule) {
-			memcpy(published, top - dst->granule, dst->granule);
-			vfiomem_side_run(dst, to + start,
-					 top - (written - start), start,
-					 n - dst->granule, false);
-		} else {
-			vfiomem_side_run(dst, to + start,
-					 top - (written - start), start,
-					 written, false);
-		}
-		memmove(end - (start - read), top - (written - read),
-			start - read);
+		vfiomem_side_run(dst, to + start, base + (start - limit), start,
+				 written == n ? body : written, false);
+		held = base + (read - limit);
 		written = start;
 	}
 	if (dst->granule) {
 		arch_before_publish(dst->mode);
-		vfiomem_side_granule(dst, to + n - dst->granule, published,
-				     false);
+		vfiomem_side_granule(dst, to + body, published, false);
 	}
 }
 

@@ -10,46 +10,11 @@
  */
 #include "internal.h"
 
-static inline void copy_one(volatile char *dst, const volatile char *src,
-			    unsigned int width, bool stream)
-{
-	switch (width) {
-	case 1:
-		copy8(dst, src);
-		break;
-	case 2:
-		copy16(dst, src);
-		break;
-	case 4:
-		copy32(dst, src);
-		break;
-	case 8:
-		copy64(dst, src);
-		break;
-#if ARCH_WIDEST >= 16
-	case 16:
-		arch_copy16s(dst, src, 16, stream);
-		break;
-#endif
-#if ARCH_WIDEST >= 32
-	case 32:
-		arch_copy32s(dst, src, 32, stream);
-		break;
-#endif
-#if ARCH_WIDEST >= 64
-	case 64:
-		arch_copy64s(dst, src, 64, stream);
-		break;
-#endif
-	}
-	(void)stream;
-}
-
-/* @n bytes, a multiple of @width, by accesses of that width. */
+/* Accesses of one width to @n bytes, a multiple of it. */
 static inline void copy_body(volatile char *dst, const volatile char *src,
 			     size_t n, unsigned int width, bool stream)
 {
-	const volatile char *end = src + n;
+	const volatile char *const end = src + n;
 
 	switch (width) {
 	case 1:
@@ -87,6 +52,50 @@ static inline void copy_body(volatile char *dst, const volatile char *src,
 	(void)stream;
 }
 
+/* If @n has the bit @width, an access of that width. */
+#define PIECE(width)							       \
+	do {								       \
+		if (n & (width)) {					       \
+			copy_body(dst, src, width, width, stream);	       \
+			dst += (width);					       \
+			src += (width);					       \
+		}							       \
+	} while (0)
+
+static inline void copy_head(volatile char *dst, const volatile char *src,
+			     size_t n, bool stream)
+{
+	PIECE(1);
+	PIECE(2);
+	PIECE(4);
+#if ARCH_WIDEST > 8
+	PIECE(8);
+#endif
+#if ARCH_WIDEST > 16
+	PIECE(16);
+#endif
+#if ARCH_WIDEST > 32
+	PIECE(32);
+#endif
+}
+
+static inline void copy_tail(volatile char *dst, const volatile char *src,
+			     size_t n, bool stream)
+{
+#if ARCH_WIDEST > 32
+	PIECE(32);
+#endif
+#if ARCH_WIDEST > 16
+	PIECE(16);
+#endif
+#if ARCH_WIDEST > 8
+	PIECE(8);
+#endif
+	PIECE(4);
+	PIECE(2);
+	PIECE(1);
+}
+
 /* With a barrier between one access and the next: no loop is worth tuning. */
 static void copy_separated(volatile char *dst, const volatile char *src,
 			   size_t n, size_t head, unsigned int width,
@@ -95,7 +104,7 @@ static void copy_separated(volatile char *dst, const volatile char *src,
 	while (n) {
 		unsigned int w = pieces_next(n, &head, width);
 
-		copy_one(dst, src, w, false);
+		copy_body(dst, src, w, w, false);
 		dst += w;
 		src += w;
 		n -= w;
@@ -110,40 +119,24 @@ size_t vfiomem_pieces(volatile void *to, const volatile void *from, size_t n,
 		      uintptr_t align, unsigned int width, unsigned int mode,
 		      unsigned int flags)
 {
+	const size_t head = pieces_head(align, n, &width);
+	const size_t tail = (n - head) & (width - 1);
+	const size_t body = n - head - tail;
 	const bool stream = flags & RUN_STREAM;
 	const volatile char *src = from;
 	volatile char *dst = to;
-	size_t head, body, tail;
-	unsigned int w;
 
-	head = pieces_head(align, n, &width);
-	if (stream && n >= 16)
-		arch_before_stream();
 	if (unlikely(flags & (RUN_SEPARATE_RD | RUN_SEPARATE_WR))) {
 		copy_separated(dst, src, n, head, width, mode, flags);
 		return n;
 	}
-
-	tail = (n - head) & (width - 1);
-	body = n - head - tail;
-	for (w = 1; head; w *= 2) {
-		if (head & w) {
-			copy_one(dst, src, w, stream);
-			dst += w;
-			src += w;
-			head -= w;
-		}
-	}
-	copy_body(dst, src, body, width, stream);
-	dst += body;
-	src += body;
-	for (w = width / 2; tail; w /= 2) {
-		if (tail & w) {
-			copy_one(dst, src, w, stream);
-			dst += w;
-			src += w;
-			tail -= w;
-		}
-	}
+	if (stream && n >= 16)
+		arch_before_stream();
+	if (head)
+		copy_head(dst, src, head, stream);
+	if (body)
+		copy_body(dst + head, src + head, body, width, stream);
+	if (tail)
+		copy_tail(dst + head + body, src + head + body, tail, stream);
 	return n;
 }

@@ -75,7 +75,8 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 	const volatile char *const from = (const volatile char *)src->addr;
 	const size_t n = dst->n, body = n - dst->granule;
 	size_t read = 0, written = 0;
-	char *first = stage->buffer;	/* the byte at @written */
+	/* The byte at @written.  Aligned as the source is: stores split worse. */
+	char *first = stage->buffer + (src->addr & (ARCH_WIDEST - 1));
 
 	if (src->granule) {
 		read = vfiomem_side_granule(src, first, from, guarded);
@@ -88,10 +89,12 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 		size_t stop, done;
 
 		/* Seldom enough that each byte is moved once at most. */
-		if (stage->buffer + stage->size - last <
-		    STAGE_CHUNK + ARCH_WIDEST) {
-			memmove(stage->buffer, first, read - written);
-			first = stage->buffer;
+		if (stage->buffer + stage->size - last < STAGE_CHUNK) {
+			char *front = stage->buffer +
+				((src->addr + written) & (ARCH_WIDEST - 1));
+
+			memmove(front, first, read - written);
+			first = front;
 			last = first + (read - written);
 		}
 

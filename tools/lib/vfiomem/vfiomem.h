@@ -57,16 +57,16 @@ extern "C" {
  * @VFIOMEM_DEVICE: arm64 Device-nGnRE
  * @VFIOMEM_WRITECOMBINE: x86 WC; arm64 Normal Non-cacheable
  * @VFIOMEM_NORMAL: cacheable and coherent
- * @VFIOMEM_NONE: no memory that the CPU can reach: every call answers -EINVAL
  * @VFIOMEM_PRIVATE: ordinary memory that nobody else looks at
+ * @VFIOMEM_NONE: no memory that the CPU can reach: every call answers -EINVAL
  */
 enum vfiomem_mode {
 	VFIOMEM_NONCACHED	= 0,
 	VFIOMEM_DEVICE		= 1,
 	VFIOMEM_WRITECOMBINE	= 2,
 	VFIOMEM_NORMAL		= 3,
-	VFIOMEM_NONE		= 0xfe,
-	VFIOMEM_PRIVATE		= 0xff,
+	VFIOMEM_PRIVATE		= 0x83,	/* NORMAL, and a bit */
+	VFIOMEM_NONE		= 0xff,
 };
 
 /* Access bits: the values of VFIO_MMAP_ACCESS_* in <linux/vfio_cachemode.h>. */
@@ -270,10 +270,10 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
  * Where @dst overlaps @src from above, and an ASCENDING order is asked for,
  * bytes have to be saved before they are overwritten: with d = dst - src, d of
  * them, or, if that is less and no order is asked for the source, n - d.  Up
- * to 2048 are saved on the stack.  For more, @scratch must hold 2 * d + 2048
+ * to 2048 are saved on the stack.  For more, @scratch must hold 2 * d + 4096
  * bytes, or n - d + 64 of them.  It is never needed otherwise.
  *
- * Context: as vfiomem_copy(); uses about 7 KiB of stack.
+ * Context: as vfiomem_copy(); uses about 9 KiB of stack.
  * Return: as vfiomem_copy(), or -ENOBUFS.
  */
 int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,

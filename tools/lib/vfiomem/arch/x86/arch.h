@@ -238,8 +238,23 @@ static inline void x86_copy_masked(volatile char *dst,
 			     );
 }
 
-static inline void x86_relaxed_avx512(volatile char *dst,
-				      const volatile char *src, size_t n)
+/* Without AVX-512. */
+void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src,
+			 size_t n) VFIOMEM_HIDDEN;
+
+static inline void x86_copy64(volatile char *dst, const volatile char *src)
+{
+	X86_COPY1("vmovdqu64", "vmovdqu64", "zmm16");
+}
+
+static inline void x86_copy256(volatile char *dst, const volatile char *src)
+{
+	X86_COPY4("vmovdqu64", "vmovdqu64", "zmm16", "zmm17", "zmm18", "zmm19",
+		  "64", "128", "192");
+}
+
+static inline __attribute__((__always_inline__))
+void x86_relaxed_avx512(volatile char *dst, const volatile char *src, size_t n)
 {
 	if (n > 64) {
 		/* Measured: below 256 bytes aligning costs more than it gains. */
@@ -252,11 +267,11 @@ static inline void x86_relaxed_avx512(volatile char *dst,
 				src += head;
 				n -= head;
 			}
+			for (; n >= 256; n -= 256, dst += 256, src += 256)
+				x86_copy256(dst, src);
 		}
-		arch_copy64s(dst, src, n, false);
-		dst += n & ~(size_t)63;
-		src += n & ~(size_t)63;
-		n &= 63;
+		for (; n >= 64; n -= 64, dst += 64, src += 64)
+			x86_copy64(dst, src);
 	}
 	if (n)
 		x86_copy_masked(dst, src, n);
@@ -265,13 +280,10 @@ static inline void x86_relaxed_avx512(volatile char *dst,
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)
 {
-	unsigned int isa = x86_isa();
-
-	if (isa & X86_AVX512)
+	if (likely(x86_isa() & X86_AVX512))
 		x86_relaxed_avx512(dst, src, n);
 	else
-		vfiomem_pieces(dst, src, n, n > 128 ? (uintptr_t)dst : 0,
-			       isa & X86_AVX ? 32 : 16, VFIOMEM_NORMAL, 0);
+		vfiomem_x86_relaxed(dst, src, n);
 }
 
 #endif /* VFIOMEM_ARCH_X86_H */

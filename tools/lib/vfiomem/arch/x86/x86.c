@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
- * Which vectors this CPU has, and this kernel saves.
+ * Which vectors this CPU has, and this kernel saves; and the copies for those
+ * that have few.
  */
 #include <cpuid.h>
 
@@ -60,4 +61,14 @@ unsigned int vfiomem_x86_detect(void)
 	}
 	__atomic_store_n(&vfiomem_x86_isa, isa, __ATOMIC_RELAXED);
 	return isa;
+}
+
+void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src, size_t n)
+{
+	/* Measured: below this size aligning costs more than it gains. */
+	const uintptr_t align = n > 128 ? (uintptr_t)dst : 0;
+
+	vfiomem_pieces(dst, src, n, align,
+		       arch_width(VFIOMEM_NORMAL, false, true), VFIOMEM_NORMAL,
+		       0);
 }
