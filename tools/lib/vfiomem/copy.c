@@ -147,10 +147,9 @@ static size_t copy_as_dst(const struct side *dst, volatile char *to,
 	const size_t body = dst->n - dst->granule;
 	size_t done = vfiomem_side_run(dst, to, from, 0, body, guarded);
 
-	if (dst->granule && done == body) {
-		arch_before_publish(dst->mode);
-		done += vfiomem_side_granule(dst, to + body, from + body, guarded);
-	}
+	if (dst->granule && done == body &&
+	    vfiomem_side_publish(dst, to + body, from + body, guarded))
+		done += dst->granule;
 	return done;
 }
 
@@ -160,11 +159,8 @@ static size_t copy_as_src(const struct side *src, volatile char *to,
 {
 	const size_t g = src->granule;
 
-	if (g) {
-		if (vfiomem_side_granule(src, to, from, guarded) != g)
-			return 0;
-		arch_after_acquire(src->mode);
-	}
+	if (g && !vfiomem_side_acquire(src, to, from, guarded))
+		return 0;
 	return g + vfiomem_side_run(src, to + g, from + g, g, src->n, guarded);
 }
 
@@ -253,24 +249,6 @@ int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
 	return 0;
 }
 
-static inline void copy_scalar(volatile void *dst, const volatile void *src,
-			       size_t n)
-{
-	switch (n) {
-	case 1:
-		copy8(dst, src);
-		break;
-	case 2:
-		copy16(dst, src);
-		break;
-	case 4:
-		copy32(dst, src);
-		break;
-	default:
-		copy64(dst, src);
-	}
-}
-
 static inline bool mode_is_accessible(unsigned int mode)
 {
 	return arch_has_device ? mode != VFIOMEM_NONE :
@@ -321,8 +299,7 @@ static inline void publish(volatile char *dst, const volatile char *src,
 
 	if (n != g)
 		arch_relaxed(dst, src, n - g);
-	arch_before_publish(VFIOMEM_NORMAL);
-	copy_scalar(dst + n - g, src + n - g, g);
+	arch_publish(VFIOMEM_NORMAL, dst + n - g, src + n - g, g);
 }
 
 /* ACQUIRE from memory that takes anything. */

@@ -26,11 +26,9 @@ size_t vfiomem_fill_side(const struct side *side, uint8_t value, bool guarded)
 			return written + done;
 		written = stop;
 	}
-	if (side->granule) {
-		arch_before_publish(side->mode);
-		written += vfiomem_side_granule(side, dst + body, buffer,
-						guarded);
-	}
+	if (side->granule &&
+	    vfiomem_side_publish(side, dst + body, buffer, guarded))
+		written += side->granule;
 	return written;
 }
 

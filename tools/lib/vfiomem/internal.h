@@ -13,6 +13,7 @@
  *	arch_relaxed()		the fastest copy that touches each byte once
  *	arch_separate()		barrier between two accesses of ASCENDING order
  *	arch_before_publish()	barrier before the granule of PUBLISH
+ *	arch_publish()		that and the granule
  *	arch_after_acquire()	barrier after the granule of ACQUIRE
  *	arch_before_stream()	barrier before reads with RUN_STREAM
  *	ARCH_FIXUP, ARCH_CONTEXT_PC()	for guard.c; only where it can recover
@@ -58,6 +59,25 @@ DEFINE_COPY(16)
 DEFINE_COPY(32)
 DEFINE_COPY(64)
 #undef DEFINE_COPY
+
+/* The same for a size that is known late: 1, 2, 4 or 8. */
+static inline void copy_scalar(volatile void *dst, const volatile void *src,
+			       size_t n)
+{
+	switch (n) {
+	case 1:
+		copy8(dst, src);
+		break;
+	case 2:
+		copy16(dst, src);
+		break;
+	case 4:
+		copy32(dst, src);
+		break;
+	default:
+		copy64(dst, src);
+	}
+}
 
 /* How the accesses of a run are made. */
 enum run_flags {
@@ -161,10 +181,13 @@ size_t vfiomem_side_run(const struct side *side, volatile char *dst,
 			const volatile char *src, size_t from, size_t to,
 			bool guarded);
 
-/* The granule of PUBLISH or ACQUIRE: one access.  Return: bytes done. */
+/* The granule of @side, with its barrier.  Return: whether it was done. */
 VFIOMEM_HIDDEN
-size_t vfiomem_side_granule(const struct side *side, volatile char *dst,
-			    const volatile char *src, bool guarded);
+bool vfiomem_side_publish(const struct side *side, volatile char *dst,
+			  const volatile char *src, bool guarded);
+VFIOMEM_HIDDEN
+bool vfiomem_side_acquire(const struct side *side, volatile char *dst,
+			  const volatile char *src, bool guarded);
 
 /* Copy between two sides that were checked.  Return: bytes written. */
 VFIOMEM_HIDDEN

@@ -35,10 +35,8 @@ static void move_down(const struct side *dst, const struct side *src)
 	char acquired[8], published[8];
 	char *held = buffer;		/* the bytes from @read to @written */
 
-	if (src->granule) {
-		vfiomem_side_granule(src, acquired, from, false);
-		arch_after_acquire(src->mode);
-	}
+	if (src->granule)
+		vfiomem_side_acquire(src, acquired, from, false);
 	while (written) {
 		size_t limit = 0, start;
 		char *base;		/* the byte at @limit */
@@ -65,10 +63,8 @@ static void move_down(const struct side *dst, const struct side *src)
 		held = base + (read - limit);
 		written = start;
 	}
-	if (dst->granule) {
-		arch_before_publish(dst->mode);
-		vfiomem_side_granule(dst, to + body, published, false);
-	}
+	if (dst->granule)
+		vfiomem_side_publish(dst, to + body, published, false);
 }
 
 /*

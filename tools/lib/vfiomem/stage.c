@@ -22,11 +22,30 @@ size_t vfiomem_side_run(const struct side *side, volatile char *dst,
 	return n;
 }
 
-size_t vfiomem_side_granule(const struct side *side, volatile char *dst,
-			    const volatile char *src, bool guarded)
+bool vfiomem_side_publish(const struct side *side, volatile char *dst,
+			  const volatile char *src, bool guarded)
 {
-	return (guarded ? vfiomem_pieces_guarded : vfiomem_pieces)
-		(dst, src, side->granule, 0, side->granule, side->mode, 0);
+	const unsigned int g = side->granule;
+
+	if (!guarded) {
+		arch_publish(side->mode, dst, src, g);
+		return true;
+	}
+	arch_before_publish(side->mode);
+	return vfiomem_pieces_guarded(dst, src, g, 0, g, side->mode, 0) == g;
+}
+
+bool vfiomem_side_acquire(const struct side *side, volatile char *dst,
+			  const volatile char *src, bool guarded)
+{
+	const unsigned int g = side->granule;
+
+	if (!guarded)
+		copy_scalar(dst, src, g);
+	else if (vfiomem_pieces_guarded(dst, src, g, 0, g, side->mode, 0) != g)
+		return false;
+	arch_after_acquire(side->mode);
+	return true;
 }
 
 /*
@@ -79,10 +98,9 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 	char *first = stage->buffer + (src->addr & (ARCH_WIDEST - 1));
 
 	if (src->granule) {
-		read = vfiomem_side_granule(src, first, from, guarded);
-		if (read != src->granule)
+		if (!vfiomem_side_acquire(src, first, from, guarded))
 			return 0;
-		arch_after_acquire(src->mode);
+		read = src->granule;
 	}
 	while (read < n || written < body) {
 		char *last = first + (read - written);
@@ -100,12 +118,12 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 
 		stop = read_stop(src, stage, read,
 				 (size_t)(stage->buffer + stage->size - last));
+		done = stop - read;
 		if (read < stage->split)
 			done = vfiomem_side_run(src, last, from + read, read,
 						stop, guarded);
-		else
-			memcpy(last, stage->saved + (read - stage->split),
-			       done = stop - read);
+		else if (done)
+			memcpy(last, stage->saved + (read - stage->split), done);
 		if (done != stop - read)
 			return written;
 		read = stop;
@@ -120,9 +138,8 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 		first += done;
 		written = stop;
 	}
-	if (dst->granule) {
-		arch_before_publish(dst->mode);
-		written += vfiomem_side_granule(dst, to + body, first, guarded);
-	}
+	if (dst->granule &&
+	    vfiomem_side_publish(dst, to + body, first, guarded))
+		written += dst->granule;
 	return written;
 }

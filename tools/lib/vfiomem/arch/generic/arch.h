@@ -50,6 +50,13 @@ static inline void arch_before_publish(unsigned int mode)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+static inline void arch_publish(unsigned int mode, volatile void *dst,
+				const volatile void *src, size_t n)
+{
+	arch_before_publish(mode);
+	copy_scalar(dst, src, n);
+}
+
 static inline void arch_after_acquire(unsigned int mode)
 {
 	(void)mode;
