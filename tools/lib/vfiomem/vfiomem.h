@@ -1059,6 +1059,372 @@ int vfiomem_pool_collect(struct vfiomem_pool *pool,
 int vfiomem_pool_cancel(struct vfiomem_pool *pool,
 			struct vfiomem_pool_waiter *waiter);
 
+/* ------------------------------------------------------------------------
+ * Memory space
+ *
+ * Errors, besides those above:
+ *
+ *	-ENXIO		there is nothing at that address
+ *	-EACCES		not in that direction
+ *	-EBUSY		mappings are out
+ */
+
+struct vfiomem_space;
+
+/**
+ * enum vfiomem_range_type - what lies behind a range
+ * @VFIOMEM_RANGE_RAM: ordinary memory of the process, that can be pinned
+ * @VFIOMEM_RANGE_ROM: reads come from memory, writes go to a callback
+ * @VFIOMEM_RANGE_DEVICE: a mapping of a device's memory, with an attribute
+ * @VFIOMEM_RANGE_IO: callbacks
+ */
+enum vfiomem_range_type {
+	VFIOMEM_RANGE_RAM,
+	VFIOMEM_RANGE_ROM,
+	VFIOMEM_RANGE_DEVICE,
+	VFIOMEM_RANGE_IO,
+};
+
+/**
+ * struct vfiomem_io - the callbacks of a range
+ * @read: read @width bytes at @offset of the range, as the CPU would load them
+ * @write: the same for a write
+ * @min_width: narrowest access that they take, a power of two; 0 means 1
+ * @max_width: widest access, at most 8; 0 means 8
+ *
+ * Accesses are aligned to their width and ascend. They run without a lock
+ * held, on any thread, and may use the space: map, unmap, add, remove. They
+ * return 0 or a negative errno, which ends the call that led to them.
+ */
+struct vfiomem_io {
+	int (*read)(void *opaque, uint64_t offset, unsigned int width,
+		    uint64_t *value);
+	int (*write)(void *opaque, uint64_t offset, unsigned int width,
+		     uint64_t value);
+	unsigned int min_width;
+	unsigned int max_width;
+};
+
+/* The range cannot be written. */
+#define VFIOMEM_RANGE_READONLY	(1U << 0)
+
+/**
+ * struct vfiomem_range - a range of guest-physical addresses
+ * @base: its first address
+ * @size: bytes, not 0; may reach the end of the address space
+ * @priority: of ranges that overlap the highest is seen, and of those with the
+ *	same the one that was added last
+ * @type: enum vfiomem_range_type
+ * @flags: VFIOMEM_RANGE_*
+ * @host: where the memory of RAM, ROM and DEVICE is mapped
+ * @attr: what the memory of DEVICE is
+ * @io: for IO, and the writes of ROM; NULL there means read-only
+ * @opaque: handed to the callbacks
+ */
+struct vfiomem_range {
+	uint64_t base;
+	uint64_t size;
+	int32_t priority;
+	uint32_t type;
+	uint32_t flags;
+	void *host;
+	struct vfiomem_attr attr;
+	const struct vfiomem_io *io;
+	void *opaque;
+};
+
+/* Copies from and to DEVICE ranges survive SIGBUS, see vfiomem_copy_guarded(). */
+#define VFIOMEM_SPACE_GUARDED	(1U << 0)
+
+/**
+ * struct vfiomem_space_options - how a space is made
+ * @size: sizeof(struct vfiomem_space_options)
+ * @flags: VFIOMEM_SPACE_*
+ * @pool: where bounce buffers come from; must outlive the space
+ * @dirty: told after a range was written, without a lock held; or NULL
+ * @opaque: handed to @dirty
+ */
+struct vfiomem_space_options {
+	size_t size;
+	uint32_t flags;
+	struct vfiomem_pool *pool;
+	void (*dirty)(void *opaque, uint64_t addr, uint64_t len);
+	void *opaque;
+};
+
+/* What a mapping is for: one of READ and WRITE. */
+#define VFIOMEM_MAP_READ	(1U << 0)	/* the caller reads guest memory */
+#define VFIOMEM_MAP_WRITE	(1U << 1)	/* the caller writes guest memory */
+/*
+ * Only the CPU touches it: no O_DIRECT, no vhost, no registered buffer, for
+ * the kernel cannot pin the pages of a device's mapping.
+ */
+#define VFIOMEM_MAP_CPU_ONLY	(1U << 2)
+
+/* vfiomem_space_map_sg() and its like take at most so many pieces at a time. */
+#define VFIOMEM_MAP_LIST	32
+
+/**
+ * struct vfiomem_mapping - guest memory that can be accessed at a pointer
+ * @ptr: the pointer; at the guest address's offset within 4096 if bounced
+ * @len: bytes
+ * @addr: the guest address
+ *
+ * The rest is the library's. A mapping may be moved, but not copied.
+ */
+struct vfiomem_mapping {
+	void *ptr;
+	size_t len;
+	uint64_t addr;
+
+	void *range;
+	struct vfiomem_buf buf;
+	uint32_t flags;
+	uint32_t stripe;
+	uint32_t state;
+	uint32_t reserved;
+};
+
+/**
+ * struct vfiomem_space_waiter - a request that waits for budget
+ * @granted: as in struct vfiomem_pool_waiter; @result is the number of mappings
+ * @pieces: the list; used only by vfiomem_space_wait() itself
+ * @nr: its entries
+ * @flags: VFIOMEM_MAP_*
+ * @how: how the grant may be cut, and who holds it
+ * @mappings: @nr of them; valid until the grant
+ *
+ * The rest is the library's.
+ */
+struct vfiomem_space_waiter {
+	void (*granted)(struct vfiomem_space_waiter *waiter, int result);
+	const struct vfiomem_piece *pieces;
+	unsigned int nr;
+	uint32_t flags;
+	struct vfiomem_grant how;
+	struct vfiomem_mapping *mappings;
+
+	struct vfiomem_space *space;
+	unsigned int held;
+	struct vfiomem_pool_waiter wait;
+	struct vfiomem_piece list[VFIOMEM_MAP_LIST];
+	struct vfiomem_buf bufs[VFIOMEM_MAP_LIST];
+};
+
+/**
+ * vfiomem_space_create() - make an empty space
+ * @space: set to the space
+ * @options: what it is made of; copied
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int vfiomem_space_create(struct vfiomem_space **space,
+			 const struct vfiomem_space_options *options);
+
+/**
+ * vfiomem_space_destroy() - free a space
+ * @space: the space; no other call on it may run or come
+ *
+ * Return: 0; -EBUSY, and nothing was done, if mappings are out; -EINVAL.
+ */
+int vfiomem_space_destroy(struct vfiomem_space *space);
+
+/**
+ * vfiomem_space_add() - add a range
+ * @space: the space
+ * @range: the range; copied. What it refers to must stay as long as
+ *	vfiomem_space_wait_unused() does not return for it.
+ * @id: set to a number that is not used again
+ *
+ * Who looks up an address meanwhile sees the space before or after, and is
+ * never stopped.
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int vfiomem_space_add(struct vfiomem_space *space,
+		      const struct vfiomem_range *range, uint64_t *id);
+
+/**
+ * vfiomem_space_remove() - take a range away
+ * @space: the space
+ * @id: of the range
+ *
+ * On return no new mapping or copy finds it. Those that have it go on, and
+ * write back to it.
+ *
+ * Return: 0, -ENOENT if there is no such range, or -ENOMEM.
+ */
+int vfiomem_space_remove(struct vfiomem_space *space, uint64_t id);
+
+/**
+ * vfiomem_space_wait_unused() - wait until nothing uses a removed range
+ * @space: the space
+ * @id: of the range
+ *
+ * The caller may have no mapping of it itself.
+ *
+ * Return: 0; -EBUSY if it was not removed; -EDEADLK in a callback.
+ */
+int vfiomem_space_wait_unused(struct vfiomem_space *space, uint64_t id);
+
+/**
+ * vfiomem_space_try_map_sg() - map a prefix of a list, without waiting
+ * @space: the space
+ * @pieces: the list
+ * @nr: its entries
+ * @flags: VFIOMEM_MAP_READ or VFIOMEM_MAP_WRITE, VFIOMEM_MAP_CPU_ONLY
+ * @how: how the budget may be cut, and who holds the grant; NULL for defaults
+ * @mappings: @nr of them; as many as the return value says are filled in
+ *
+ * Each mapping lies within one range, begins where its piece does, and only
+ * the last may be shorter than that. A prefix is of one kind: all direct or
+ * all bounced. So the caller does what it can with it, and comes again.
+ *
+ * A pointer is direct where the memory is RAM (or a ROM's, to read), or that
+ * of a device which is NORMAL, COHERENT, UNALIGNED, VECTOR, ZERO_LINE and has
+ * no width limit, and @flags has VFIOMEM_MAP_CPU_ONLY. No promise holds
+ * through it. Otherwise it is a bounce buffer: filled here if to be read,
+ * written back by vfiomem_space_unmap() if to be written, with the promises
+ * of vfiomem_copy().
+ *
+ * Return: how many mappings; -ENXIO, -EACCES, -EAGAIN and what else
+ * vfiomem_pool_try_map() and vfiomem_copy() or a callback return.
+ */
+int vfiomem_space_try_map_sg(struct vfiomem_space *space,
+			     const struct vfiomem_piece *pieces, unsigned int nr,
+			     uint32_t flags, const struct vfiomem_grant *how,
+			     struct vfiomem_mapping *mappings);
+
+/**
+ * vfiomem_space_map_sg() - map a prefix of a list, when there is budget
+ * @space: the space
+ * @pieces: the list
+ * @nr: its entries
+ * @flags: VFIOMEM_MAP_*
+ * @how: how the budget may be cut, and who holds the grant; NULL for defaults
+ * @mappings: @nr of them
+ *
+ * Context: may sleep.
+ * Return: as vfiomem_space_try_map_sg(), with -EDEADLK for -EAGAIN as in
+ * vfiomem_pool_map().
+ */
+int vfiomem_space_map_sg(struct vfiomem_space *space,
+			 const struct vfiomem_piece *pieces, unsigned int nr,
+			 uint32_t flags, const struct vfiomem_grant *how,
+			 struct vfiomem_mapping *mappings);
+
+/**
+ * vfiomem_space_try_map() - map one piece, or the first part of it
+ * @space: the space
+ * @addr: guest address
+ * @len: bytes; the mapping's len says how many it has
+ * @flags: VFIOMEM_MAP_*
+ * @how: how the budget may be cut, and who holds the grant; NULL for defaults
+ * @mapping: filled in
+ *
+ * Return: 0, or as vfiomem_space_try_map_sg().
+ */
+int vfiomem_space_try_map(struct vfiomem_space *space, uint64_t addr, size_t len,
+			  uint32_t flags, const struct vfiomem_grant *how,
+			  struct vfiomem_mapping *mapping);
+
+/**
+ * vfiomem_space_map() - map one piece, when there is budget
+ * @space: the space
+ * @addr: guest address
+ * @len: bytes
+ * @flags: VFIOMEM_MAP_*
+ * @how: how the budget may be cut, and who holds the grant; NULL for defaults
+ * @mapping: filled in
+ *
+ * Context: may sleep.
+ * Return: 0, or as vfiomem_space_map_sg().
+ */
+int vfiomem_space_map(struct vfiomem_space *space, uint64_t addr, size_t len,
+		      uint32_t flags, const struct vfiomem_grant *how,
+		      struct vfiomem_mapping *mapping);
+
+/**
+ * vfiomem_space_wait() - map a prefix now, or be told when it is
+ * @space: the space
+ * @waiter: the request
+ *
+ * Return: how many mappings there are at once, and no callback will come; 0 if
+ * the waiter was queued; or as vfiomem_space_map_sg().
+ */
+int vfiomem_space_wait(struct vfiomem_space *space,
+		       struct vfiomem_space_waiter *waiter);
+
+/**
+ * vfiomem_space_cancel() - stop waiting
+ * @space: the space
+ * @waiter: the waiter
+ *
+ * Return: as vfiomem_pool_cancel().
+ */
+int vfiomem_space_cancel(struct vfiomem_space *space,
+			 struct vfiomem_space_waiter *waiter);
+
+/**
+ * vfiomem_space_unmap() - end a mapping
+ * @space: the space
+ * @mapping: the mapping
+ * @access_len: of a mapping to be written: how many bytes from its start were
+ *
+ * Writes a bounce buffer's [0, @access_len) back to the range that was mapped,
+ * be it removed or not, in PUBLISH order, and tells @dirty. Whatever it
+ * returns but -EALREADY, the mapping is gone and its budget is free.
+ *
+ * Return: 0; -EINVAL, with nothing written, if @access_len is more than the
+ * mapping has; -EALREADY if it was unmapped before; or an error of the copy
+ * or of a callback.
+ */
+int vfiomem_space_unmap(struct vfiomem_space *space,
+			struct vfiomem_mapping *mapping, size_t access_len);
+
+/**
+ * vfiomem_space_read() - copy out of guest memory
+ * @space: the space
+ * @addr: guest address
+ * @buf: memory of the caller's own
+ * @n: how many bytes, across any borders
+ * @order: a read order, see vfiomem_copy()
+ *
+ * Each part that lies in one range keeps the promises of vfiomem_copy(), and
+ * the order holds across the borders.
+ *
+ * Return: 0; -ENXIO, -EACCES, or an error of the copy or of a callback. What
+ * comes before the range that it comes from was copied.
+ */
+int vfiomem_space_read(struct vfiomem_space *space, uint64_t addr, void *buf,
+		       size_t n, unsigned int order);
+
+/**
+ * vfiomem_space_write() - copy into guest memory
+ * @space: the space
+ * @addr: guest address
+ * @buf: memory of the caller's own
+ * @n: how many bytes, across any borders
+ * @order: a write order
+ *
+ * Return: as vfiomem_space_read().
+ */
+int vfiomem_space_write(struct vfiomem_space *space, uint64_t addr,
+			const void *buf, size_t n, unsigned int order);
+
+/**
+ * vfiomem_space_fill() - set bytes of guest memory
+ * @space: the space
+ * @addr: guest address
+ * @value: the byte
+ * @n: how many bytes, across any borders
+ * @order: a write order
+ *
+ * Return: as vfiomem_space_read().
+ */
+int vfiomem_space_fill(struct vfiomem_space *space, uint64_t addr, uint8_t value,
+		       size_t n, unsigned int order);
+
 #ifdef __cplusplus
 }
 #endif
