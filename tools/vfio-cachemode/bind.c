@@ -126,7 +126,7 @@ enum status cmd_bind(int argc, char **argv)
 		return NO_DEVICE;
 	}
 	if (access("/sys/bus/pci/drivers/" DRIVER, F_OK) < 0) {
-		complain("the driver is not loaded: modprobe " DRIVER);
+		complain("the driver is not loaded: modprobe " MODULE);
 		return NO_DRIVER;
 	}
 	group = pci_group(&address);

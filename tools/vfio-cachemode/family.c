@@ -214,7 +214,7 @@ static enum status family_open(struct family **result)
 		enum status status = FAILED;
 
 		if (errno == ENOENT) {
-			complain("the driver is not loaded: modprobe " DRIVER);
+			complain("the driver is not loaded: modprobe " MODULE);
 			status = NO_DRIVER;
 		} else {
 			complain("can't find the driver's netlink family: %s",

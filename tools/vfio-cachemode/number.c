@@ -4,7 +4,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,16 +49,21 @@ bool parse_bytes(const char *text, uint64_t *bytes)
 	return true;
 }
 
+/* Exact up to four digits, otherwise with two decimals of the next unit. */
 char *format_size(uint64_t bytes, char text[SIZE_LEN])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	unsigned int unit = 0;
+	double rest;
 
 	while (bytes && bytes % 1024 == 0 && unit < 4) {
 		bytes /= 1024;
 		unit++;
 	}
-	snprintf(text, SIZE_LEN, "%" PRIu64 " %s", bytes, units[unit]);
+	for (rest = (double)bytes; rest >= 10000 && unit < 4; unit++)
+		rest /= 1024;
+	snprintf(text, SIZE_LEN, rest == (double)bytes ? "%.0f %s" : "%.2f %s",
+		 rest, units[unit]);
 	return text;
 }
 

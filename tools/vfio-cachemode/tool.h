@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DRIVER	"cachemode-vfio-pci"
+/* Name of the module, for modprobe, and of the PCI driver in it. */
+#define MODULE	"cachemode-vfio-pci"
+#define DRIVER	"cachemode_vfio_pci"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -89,7 +91,7 @@ bool parse_bytes(const char *text, uint64_t *bytes);
 bool parse_u64(const char *text, uint64_t *value);
 
 #define SIZE_LEN	32
-/* With the largest unit that divides it: "1536 KiB".  Returns @text. */
+/* With a unit: "1536 KiB", "1025.19 MiB".  Returns @text. */
 char *format_size(uint64_t bytes, char text[SIZE_LEN]);
 
 /*

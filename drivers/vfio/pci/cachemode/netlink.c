@@ -284,7 +284,7 @@ static struct cachemode_device *nl_find(struct genl_info *info, int domain,
 			return cdev;
 
 	NL_SET_ERR_MSG(info->extack,
-		       "no such device is bound to cachemode-vfio-pci");
+		       "no such device is bound to cachemode_vfio_pci");
 	return ERR_PTR(-ENODEV);
 }
 
