@@ -87,7 +87,8 @@ static int check_bar(const struct cachemode_device *cdev, unsigned int index,
 			       "the BAR shares its page with others: a page has one mode");
 		return -EINVAL;
 	}
-	if (index == 0 && cdev->ready_by == CACHEMODE_READY_BAR0) {
+	if (index == 0 && cdev->devmem &&
+	    cdev->ready_by == CACHEMODE_READY_BAR0) {
 		NL_SET_ERR_MSG(extack,
 			       "the driver itself maps this BAR, to see whether memory is ready");
 		return -EACCES;
