@@ -30,7 +30,7 @@ extern const struct fixup __stop_vfiomem_fixups[] VFIOMEM_HIDDEN;
 	"	.pushsection .text.vfiomem_recovery, \"ax\"\n"		       \
 	"3:	" ARCH_FIXUP " 2b\n"					       \
 	"	.popsection\n"						       \
-	"	.pushsection vfiomem_fixups, \"a\"\n"			       \
+	"	.pushsection vfiomem_fixups, \"aR\"\n"			       \
 	"	.balign 4\n"						       \
 	"	.long 1b - ., 3b - .\n"					       \
 	"	.popsection"
