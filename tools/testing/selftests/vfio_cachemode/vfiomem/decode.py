@@ -192,10 +192,12 @@ def arm64(mnemonic, operands):
     if not known or not registers or 'xr' in mnemonic or 'xp' in mnemonic:
         return insn             # exclusives and the like: not understood
     if mnemonic.startswith(('ld1', 'st1')):
-        found = re.match(r'v\d+\.(8b|4h|2s|1d|16b|8h|4s|2d)', registers[0])
-        if found and '-' not in registers[0]:
-            size = 8 if found[1] in ('8b', '4h', '2s', '1d') else 16
-            insn.width = size * len(registers)
+        found = re.match(r'v(\d+)\.(8b|4h|2s|1d|16b|8h|4s|2d)(-v(\d+))?',
+                         registers[0])
+        if found:
+            size = 8 if found[2] in ('8b', '4h', '2s', '1d') else 16
+            many = int(found[4]) - int(found[1]) + 1 if found[3] else len(registers)
+            insn.width = size * (many % 32)
             insn.flags |= SIMD
         return insn
     if re.match(r'[bhsdq]\d', registers[0]):

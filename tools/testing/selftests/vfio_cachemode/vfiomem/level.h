@@ -11,26 +11,27 @@
 
 struct level {
 	const char *name;
-	unsigned int vector;	/* widest vector access */
+	unsigned int ram;	/* widest access to NORMAL memory */
+	unsigned int vector;	/* widest access to any memory */
 	unsigned int atomic;	/* widest access that is documented as atomic */
 	unsigned int isa;	/* what the library is made to believe */
 };
 
 static const struct level levels[] = {
 #if defined(__x86_64__)
-	{ "sse2", 16, 8, X86_KNOWN },
-	{ "sse41", 16, 8, X86_KNOWN | X86_SSE41 },
-	{ "avx", 32, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_ATOMIC16 },
-	{ "avx2", 32, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_ATOMIC16 },
-	{ "avx512", 64, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_AVX512 |
+	{ "sse2", 16, 16, 8, X86_KNOWN },
+	{ "sse41", 16, 16, 8, X86_KNOWN | X86_SSE41 },
+	{ "avx", 32, 32, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_ATOMIC16 },
+	{ "avx2", 32, 32, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_ATOMIC16 },
+	{ "avx512", 64, 64, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_AVX512 |
 	  X86_ATOMIC16 },
-	{ "avx512-vm", 64, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_AVX512 |
+	{ "avx512-vm", 64, 64, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_AVX512 |
 	  X86_ATOMIC16 | X86_HYPERVISOR },
 #elif defined(__aarch64__)
-	{ "no-lse2", 16, 8, 0 },
-	{ "lse2", 16, 16, 0 },
+	{ "no-lse2", 16, 64, 8, 0 },
+	{ "lse2", 16, 64, 16, 0 },
 #else
-	{ "scalar", 8, 8, 0 },
+	{ "scalar", 8, 8, 8, 0 },
 #endif
 };
 

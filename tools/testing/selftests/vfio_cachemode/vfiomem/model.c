@@ -116,7 +116,9 @@ static unsigned int between(const struct model_side *s)
 		return need | MODEL_OUTER;
 	case MODEL_RISCV64:
 	case MODEL_PPC64LE:
-		return need | MODEL_OUTER;
+		/* A coherent device observes main memory as a CPU does. */
+		return s->mode == VFIO_MMAP_CACHE_MODE_NORMAL ?
+		       need : need | MODEL_OUTER;
 	}
 	return ~0U;
 }

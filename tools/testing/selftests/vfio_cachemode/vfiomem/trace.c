@@ -27,7 +27,8 @@ static uint16_t *slot_of;	/* by index into insns; 0: none yet */
 static unsigned int nr_slots = 1;
 
 static struct model_event events[MAX_EVENTS];
-static struct trace_log trace = { .ev = events };
+static uint64_t pcs[MAX_EVENTS];
+static struct trace_log trace = { .ev = events, .pcs = pcs };
 static sigjmp_buf escape;
 static bool running;
 
@@ -156,6 +157,7 @@ static void record(const struct model_event *ev, uint64_t pc)
 {
 	if (trace.count == MAX_EVENTS)
 		give_up("too many events", pc);
+	pcs[trace.count] = pc;
 	events[trace.count++] = *ev;
 }
 

@@ -46,9 +46,10 @@ static inline bool trace_in(uint64_t addr, uint64_t buffer)
 
 struct trace_log {
 	struct model_event *ev;
+	uint64_t *pcs;		/* of the instructions that made them */
 	size_t count;
 	const char *error;	/* what could not be followed, or is wrong; or NULL */
-	uint64_t pc;		/* where */
+	uint64_t pc;		/* where that was */
 };
 
 /* Read the table and install the handlers.  Exits with a message on failure. */

@@ -575,8 +575,10 @@ static void widths(void)
 
 			s.width = 0;
 			most = model_width(&s);
-			/* NORMAL memory has all that the CPU has; others may have less. */
-			least = s.mode == VFIOMEM_NORMAL || most < 8 ? most : 8;
+			/* Less than the CPU has is right where KVM emulates it. */
+			least = most < 8 ? most : 8;
+			if (s.mode == VFIOMEM_NORMAL)
+				least = most < level->ram ? most : level->ram;
 			if ((have >= least && have <= most && !(have & (have - 1))) ||
 			    (!have && may_refuse(&c)))
 				continue;
