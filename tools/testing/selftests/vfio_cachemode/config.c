@@ -4,6 +4,7 @@
  * of any offset and width, and the physical BARs that they shadow.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,10 @@
 #define FIRST	PCI_BASE_ADDRESS_0
 #define BEHIND	(PCI_BASE_ADDRESS_5 + 4)
 #define BYTES	(BEHIND - FIRST)
+#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
+#define VFIO_DEVICE_FEATURE_DMA_BUF	11
+#endif
+
 #define FLAGS64	(PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH)
 
 /* The BAR registers: what was written, what can be written, what is fixed. */
@@ -169,6 +174,18 @@ TEST_F(config, holds_an_address)
 	EXPECT_EQ(address | FLAGS64, config_read(self->device.fd, where, 8));
 }
 
+/* What one user wrote is not there for the next. */
+TEST_F(config, reopen)
+{
+	config_write(self->device.fd, PCI_BASE_ADDRESS_4, 4, 0);
+	config_write(self->device.fd, PCI_BASE_ADDRESS_4 + 4, 4, 0x1234);
+	EXPECT_EQ(0x1234,
+		  config_read(self->device.fd, PCI_BASE_ADDRESS_4 + 4, 4));
+	vfio_close(&self->device);
+	vfio_open(&self->device, gpu_bdf());
+	EXPECT_EQ(FLAGS64, config_read(self->device.fd, PCI_BASE_ADDRESS_4, 8));
+}
+
 /*
  * Any access of 1 to 24 bytes at any offset, over the borders of registers and
  * of the group of them.
@@ -263,6 +280,32 @@ TEST_F(config, bad_buffers_are_refused)
 	EXPECT_EQ(-1, pread(self->device.fd, &before, 4, self->base + 4096));
 }
 
+/* A dma-buf of a BAR's first page: its fd, or -errno. */
+static int __dma_buf(int fd, unsigned int bar)
+{
+	struct {
+		struct vfio_device_feature feature;
+		/* struct vfio_device_feature_dma_buf, newer than our headers */
+		__u32 region_index;
+		__u32 open_flags;
+		__u32 flags;
+		__u32 nr_ranges;
+		__u64 offset;
+		__u64 length;
+	} get = {
+		.feature.argsz = sizeof(get),
+		.feature.flags = VFIO_DEVICE_FEATURE_GET |
+				 VFIO_DEVICE_FEATURE_DMA_BUF,
+		.region_index = bar,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.nr_ranges = 1,
+		.length = 4096,
+	};
+	int ret = ioctl(fd, VFIO_DEVICE_FEATURE, &get);
+
+	return ret < 0 ? -errno : ret;
+}
+
 /*
  * Where the GPU has a physical BAR behind an emulated one, no access of the
  * region reaches it: its registers do not change, nothing of it is read.
@@ -276,6 +319,7 @@ TEST_F(config, shadowed_bar_is_out_of_reach)
 	struct vfio_region_info *info, *half;
 	unsigned int index, tried = 0;
 	uint64_t wrote, seen;
+	int ret;
 
 	for (index = 2; index < 6; index += 2) {
 		info = region_info(self->device.fd, index);
@@ -296,6 +340,8 @@ TEST_F(config, shadowed_bar_is_out_of_reach)
 					   info->offset + 0x500));
 			EXPECT_EQ(wrote, seen);
 
+			EXPECT_GT(0, __dma_buf(self->device.fd, index));
+			EXPECT_GT(0, __dma_buf(self->device.fd, index + 1));
 			ioeventfd.offset = info->offset;
 			ioeventfd.fd = eventfd(0, EFD_CLOEXEC);
 			EXPECT_EQ(-1, ioctl(self->device.fd,
@@ -314,6 +360,11 @@ TEST_F(config, shadowed_bar_is_out_of_reach)
 		free(half);
 	}
 	EXPECT_LE(1, tried);
+
+	/* An ordinary BAR has one, in kernels that know of it. */
+	ret = __dma_buf(self->device.fd, VFIO_PCI_BAR0_REGION_INDEX);
+	if (ret != -ENOTTY)
+		EXPECT_LE(0, ret);
 }
 
 TEST_HARNESS_MAIN

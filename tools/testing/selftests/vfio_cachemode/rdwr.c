@@ -248,6 +248,27 @@ TEST_F(rdwr, memory_disabled)
 	EXPECT_EQ(before, v);
 }
 
+/*
+ * In low power read() and write() wake the device first (<linux/vfio.h> at
+ * VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY): only mappings are disabled.
+ */
+TEST_F(rdwr, low_power)
+{
+	const int fd = self->device.fd;
+	const off_t at = self->area.base + 0x5000;
+	uint64_t wrote = 0x0102030405060708, v = 0;
+
+	ASSERT_EQ(8, pwrite(fd, &wrote, 8, at));
+	ASSERT_EQ(0, __low_power(fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+	EXPECT_EQ(8, pread(fd, &v, 8, at));
+	EXPECT_EQ(wrote, v);
+	wrote = ~wrote;
+	EXPECT_EQ(8, pwrite(fd, &wrote, 8, at));
+	ASSERT_EQ(0, __low_power(fd, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	EXPECT_EQ(8, pread(fd, &v, 8, at));
+	EXPECT_EQ(wrote, v);
+}
+
 TEST_F(rdwr, bad_buffers)
 {
 	const size_t size = KIB(256);
@@ -519,7 +540,7 @@ TEST_F_TIMEOUT(rdwr, concurrent_reset_and_disable, 60)
 	pthread_join(thread, NULL);
 	TH_LOG("%u whole, %u cut or refused, %u disturbances", whole, cut,
 	       d.rounds);
-	EXPECT_LT(5, d.rounds);
+	EXPECT_LE(2, d.rounds);
 	ASSERT_EQ(size, pread(self->device.fd, p, size, self->area.base));
 	for (i = 0; i < size && p[i] == 0x42; i++)
 		;
@@ -568,22 +589,29 @@ static void *cheap_buffer(size_t size)
 	return p;
 }
 
+/* The kernel's copies on x86 are string instructions, QEMU's slowest. */
+#ifdef __x86_64__
+#define MUCH	MIB(128)
+#else
+#define MUCH	GIB(1)
+#endif
+
 TEST_F_TIMEOUT(huge, read, 180)
 {
 	const uint64_t end = self->area.a.size;
-	const size_t size = GIB(1);
+	const size_t size = MUCH;
 	uint64_t start, last = 0x8877665544332211;
 	unsigned char *p;
 
 	if (end < size)
-		SKIP(return, "less than 1 GiB: give the machine more memory");
+		SKIP(return, "too little memory: give the machine more");
 	ASSERT_EQ(8, pwrite(self->device.fd, &last, 8,
 			    self->area.base + end - 8));
 	p = cheap_buffer(size);
 	start = now_ms();
 	ASSERT_EQ(size, pread(self->device.fd, p, size,
 			      self->area.base + end - size));
-	TH_LOG("1 GiB read in %llu ms",
+	TH_LOG("%zu MiB read in %llu ms", size >> 20,
 	       (unsigned long long)(now_ms() - start));
 	EXPECT_EQ(0, memcmp(p + size - 8, &last, 8));
 	munmap(p, size);

@@ -506,6 +506,16 @@ void set_memory_enable(int fd, bool on)
 	config_write(fd, PCI_COMMAND, 2, command);
 }
 
+int __low_power(int fd, unsigned int feature)
+{
+	struct vfio_device_feature set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_DEVICE_FEATURE_SET | feature,
+	};
+
+	return ioctl(fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+}
+
 unsigned int pm_cap(int fd)
 {
 	unsigned int where = config_read(fd, PCI_CAPABILITY_LIST, 1);

@@ -116,6 +116,8 @@ uint64_t config_read(int fd, unsigned int where, unsigned int width);
 void config_write(int fd, unsigned int where, unsigned int width,
 		  uint64_t value);
 void set_memory_enable(int fd, bool on);
+/* @feature: VFIO_DEVICE_FEATURE_LOW_POWER_... */
+int __low_power(int fd, unsigned int feature);
 /* Offset of the PM capability, or 0. */
 unsigned int pm_cap(int fd);
 

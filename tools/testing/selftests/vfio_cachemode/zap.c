@@ -187,27 +187,17 @@ TEST_F(zap, d3hot)
 	expect_all(0);
 }
 
-static int low_power(int fd, unsigned int feature)
-{
-	struct vfio_device_feature set = {
-		.argsz = sizeof(set),
-		.flags = VFIO_DEVICE_FEATURE_SET | feature,
-	};
-
-	return ioctl(fd, VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
-}
-
 TEST_F(zap, low_power_feature)
 {
 	unsigned int round;
 
 	for (round = 0; round < 3; round++) {
 		expect_all(0);
-		ASSERT_EQ(0, low_power(self->device.fd,
-				       VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+		ASSERT_EQ(0, __low_power(self->device.fd,
+					 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
 		expect_all(SIGBUS);
-		ASSERT_EQ(0, low_power(self->device.fd,
-				       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+		ASSERT_EQ(0, __low_power(self->device.fd,
+					 VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 	}
 	expect_all(0);
 }
@@ -366,11 +356,11 @@ TEST_F(race, low_power)
 	unsigned int rounds = 0;
 
 	while (now_ms() < end) {
-		ASSERT_EQ(0, low_power(self->device.fd,
-				       VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+		ASSERT_EQ(0, __low_power(self->device.fd,
+					 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
 		usleep(2000);
-		ASSERT_EQ(0, low_power(self->device.fd,
-				       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+		ASSERT_EQ(0, __low_power(self->device.fd,
+					 VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 		usleep(2000);
 		rounds++;
 	}
