@@ -86,6 +86,7 @@ static enum status attach(const struct pci_address *address,
 			  const char *device)
 {
 	char driver[DRIVER_LEN];
+	bool has_group;
 	int ret;
 
 	ret = pci_write(address, "driver_override", DRIVER);
@@ -98,10 +99,16 @@ static enum status attach(const struct pci_address *address,
 			    DRIVER))
 		return OK;
 
-	/* The kernel's log says why the driver did not take it. */
+	has_group = pci_group(address) >= 0;
 	release(address, device);
 	if (ret)
 		return failed(ret, "bind", device);
+	if (!has_group) {
+		complain("%s is in no IOMMU group: enable the IOMMU (firmware, kernel command line)",
+			 device);
+		return REFUSED;
+	}
+	/* The kernel's log says why the driver did not take it. */
 	complain("%s: " DRIVER " did not take it; see dmesg. It went back to %s",
 		 device, *pci_driver(address, driver, sizeof(driver)) ?
 			 driver : "no driver");
@@ -113,7 +120,6 @@ enum status cmd_bind(int argc, char **argv)
 	char device[PCI_ADDRESS_LEN], driver[DRIVER_LEN];
 	struct pci_address address;
 	enum status status;
-	int group;
 
 	if (argc != 2)
 		return usage_error("%s takes one PCI address", argv[0]);
@@ -129,16 +135,15 @@ enum status cmd_bind(int argc, char **argv)
 		complain("the driver is not loaded: modprobe " MODULE);
 		return NO_DRIVER;
 	}
-	group = pci_group(&address);
-	if (group < 0) {
-		complain("%s is in no IOMMU group: enable the IOMMU (firmware, kernel command line)",
-			 device);
-		return REFUSED;
-	}
-	tell_group(&address, group);
-	if (!strcmp(pci_driver(&address, driver, sizeof(driver)), DRIVER))
-		return OK;
-	return attach(&address, device);
+	if (strcmp(pci_driver(&address, driver, sizeof(driver)), DRIVER))
+		status = attach(&address, device);
+	/*
+	 * Only now: with a device tree, kernels before 6.15 put a device into
+	 * its group when a driver is bound.
+	 */
+	if (status == OK)
+		tell_group(&address, pci_group(&address));
+	return status;
 }
 
 /* An unbind waits until the last user closes: do not let it hang. */
