@@ -131,8 +131,8 @@ int vfiomem_side(struct side *side, struct vfiomem_attr attr,
 	if (!write && !ascending && attr.mode == VFIOMEM_WRITECOMBINE &&
 	    attr.access & VFIOMEM_READ_IDEMPOTENT)
 		side->flags |= RUN_STREAM;
-	if (VFIOMEM_ONE_UNALIGNED && unaligned && !ascending && !granular &&
-	    is_scalar(n) && n <= side->width)
+	if (VFIOMEM_ONE_UNALIGNED && unaligned && !granular && is_scalar(n) &&
+	    n <= side->width)
 		side->align = 0;
 	side->any_once = VFIOMEM_ONE_UNALIGNED && unaligned && !ascending &&
 			 attr.mode == VFIOMEM_NORMAL && !attr.max_width &&
@@ -195,7 +195,8 @@ size_t vfiomem_copy_sides(struct side *dst, const struct side *src,
 	volatile char *to = (volatile char *)dst->addr;
 	const volatile char *from = (const volatile char *)src->addr;
 
-	if (dst->watched && (!src->watched || src->any_once))
+	if (dst->watched &&
+	    (!src->watched || (src->any_once && !src->granule)))
 		return copy_as_dst(dst, to, from, guarded);
 	if (src->watched && (!dst->watched || (dst->any_once && !dst->granule)))
 		return copy_as_src(src, to, from, guarded);
@@ -318,11 +319,14 @@ static inline void acquire(volatile char *dst, const volatile char *src,
 static inline void ascend(volatile char *dst, const volatile char *src,
 			  size_t n, bool write)
 {
+	uintptr_t align = (uintptr_t)(write ? dst : src);
 	unsigned int flags = 0;
 
+	if (is_scalar(n))
+		align = 0;
 	if (arch_separates(VFIOMEM_NORMAL))
 		flags = write ? RUN_SEPARATE_WR : RUN_SEPARATE_RD;
-	vfiomem_pieces(dst, src, n, (uintptr_t)(write ? dst : src),
+	vfiomem_pieces(dst, src, n, align,
 		       arch_width(VFIOMEM_NORMAL, true, write), VFIOMEM_NORMAL,
 		       flags);
 }
