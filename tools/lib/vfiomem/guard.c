@@ -150,7 +150,14 @@ static struct sigaction previous;	/* written before INSTALLED only */
 static void pass_on(int signo, siginfo_t *info, void *ucontext)
 {
 	const bool sent = info->si_code <= 0;
+	sigset_t mask;
 
+	/* As it would run without us; our return undoes it. */
+	if (!(previous.sa_flags & SA_NODEFER)) {
+		sigemptyset(&mask);
+		sigaddset(&mask, signo);
+		pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	}
 	if (previous.sa_flags & SA_SIGINFO) {
 		previous.sa_sigaction(signo, info, ucontext);
 	} else if (previous.sa_handler == SIG_IGN && sent) {
@@ -187,13 +194,15 @@ int vfiomem_guard_install(void)
 		expected = ABSENT;
 		sched_yield();
 	}
-	/* Whatever the older handler wants of its stack and mask, it gets. */
+	/*
+	 * SA_NODEFER: another signal may come while the handler runs, and make
+	 * a guarded call in a handler of its own.
+	 */
 	if (sigaction(SIGBUS, NULL, &previous)) {
 		err = -errno;
 	} else {
 		action.sa_mask = previous.sa_mask;
-		action.sa_flags = SA_SIGINFO | SA_ONSTACK |
-				  (previous.sa_flags & (SA_RESTART | SA_NODEFER));
+		action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
 		if (sigaction(SIGBUS, &action, NULL))
 			err = -errno;
 	}

@@ -269,16 +269,14 @@ static int get_region_info(int fd, uint32_t index, struct vfio_region_info **got
 			free(info);
 			return err;
 		}
-		if (info->argsz <= size)
-			break;
-		if (info->argsz > INFO_MAX) {
+		if (info->argsz < sizeof(*info) || info->argsz > INFO_MAX) {
 			free(info);
 			return -EPROTO;
 		}
+		if (info->argsz <= size)
+			break;
 		size = info->argsz;
 	}
-	/* Of the buffer, not of what the answer claims. */
-	info->argsz = size;
 	*got = info;
 	return 0;
 
