@@ -222,9 +222,9 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
  * On each watched side, whatever the other side is, with W = vfiomem_width()
  * for that side and p the pointer:
  *
- * 1. Exact width.  n of 1, 2, 4 or 8 that is at most W, with p aligned to n,
- *    is one access instruction of n bytes, and atomic.  With UNALIGNED and
- *    RELAXED order it is one instruction, though not atomic, for any p.
+ * 1. Exact width.  n of 1, 2, 4 or 8 that is at most W, with p aligned to n or
+ *    UNALIGNED, is one access instruction of n bytes.  It is atomic if p is
+ *    aligned.  Only a granule that is smaller than n goes before this.
  * 2. Once.  Every byte of the range is touched by one access, and no byte
  *    outside it by any.
  * 3. Natural.  Without UNALIGNED every access is aligned to its size.
@@ -234,9 +234,9 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
  *    in size, the body in accesses of V, the tail descending.  On NORMAL
  *    memory with UNALIGNED there may be fewer.  For PUBLISH and ACQUIRE this
  *    counts the bytes besides the granule, which is one more.
- * 5. Order, as asked for and as any CPU or coherent device sees it.  PUBLISH,
- *    ACQUIRE and ASCENDING never use an unaligned access for what they
- *    order: an unaligned n of 2, 4 or 8 is then several accesses.
+ * 5. Order, as asked for and as any CPU or coherent device sees it.  What
+ *    ASCENDING orders is accesses: in an unaligned one, which is made for an n
+ *    of 2, 4 or 8 only, bytes have no order.
  *
  * On NORMAL memory with UNALIGNED, VECTOR and no limit of width, RELAXED keeps
  * 1 and 2 only, and all orders but ASCENDING may use masked vector accesses.
@@ -1424,6 +1424,156 @@ int vfiomem_space_write(struct vfiomem_space *space, uint64_t addr,
  */
 int vfiomem_space_fill(struct vfiomem_space *space, uint64_t addr, uint8_t value,
 		       size_t n, unsigned int order);
+
+/* ------------------------------------------------------------------------
+ * CXL: memory that a guest programs into its address space
+ */
+
+/**
+ * struct vfiomem_cxl_decoder - an HDM decoder as it is programmed
+ * @base: first host-physical (to the guest) address
+ * @size: bytes of that, of all ways together
+ * @skip: bytes of device memory passed over before; of an endpoint's decoder
+ * @ways: over how many targets it interleaves; 0 for a reserved encoding
+ * @target: port of the first target; of a host bridge's or a switch's decoder
+ * @committed: not 0 if it decodes
+ */
+struct vfiomem_cxl_decoder {
+	uint64_t base;
+	uint64_t size;
+	uint64_t skip;
+	uint32_t ways;
+	uint32_t target;
+	uint32_t committed;
+	uint32_t reserved;
+};
+
+/**
+ * struct vfiomem_cxl_window - a fixed memory window that the VMM declared
+ * @base: its first address
+ * @size: bytes
+ * @ways: over how many host bridges it interleaves
+ */
+struct vfiomem_cxl_window {
+	uint64_t base;
+	uint64_t size;
+	uint32_t ways;
+	uint32_t reserved;
+};
+
+/**
+ * struct vfiomem_cxl_port - what is between the window and the device
+ * @decoders: of a host bridge or switch, in their order
+ * @nr_decoders: how many; 0 where there are none, because one way is all there is
+ * @target: port through which this device is reached
+ */
+struct vfiomem_cxl_port {
+	const struct vfiomem_cxl_decoder *decoders;
+	uint32_t nr_decoders;
+	uint32_t target;
+};
+
+/**
+ * struct vfiomem_cxl_backing - memory behind a range of device addresses
+ * @dpa: first device-physical address
+ * @size: bytes
+ * @host: where it is mapped
+ * @attr: what the mapping is
+ * @dynamic: not 0 for dynamic capacity, which is never mapped
+ */
+struct vfiomem_cxl_backing {
+	uint64_t dpa;
+	uint64_t size;
+	void *host;
+	struct vfiomem_attr attr;
+	uint32_t dynamic;
+	uint32_t reserved;
+};
+
+/**
+ * struct vfiomem_cxl_device - a memory device and the way to it
+ * @windows: the fixed memory windows
+ * @ports: from the host bridge down
+ * @decoders: the device's own, in their order
+ * @backings: the device's memory
+ * @nr_windows: entries of @windows
+ * @nr_ports: entries of @ports
+ * @nr_decoders: entries of @decoders
+ * @nr_backings: entries of @backings
+ */
+struct vfiomem_cxl_device {
+	const struct vfiomem_cxl_window *windows;
+	const struct vfiomem_cxl_port *ports;
+	const struct vfiomem_cxl_decoder *decoders;
+	const struct vfiomem_cxl_backing *backings;
+	uint32_t nr_windows;
+	uint32_t nr_ports;
+	uint32_t nr_decoders;
+	uint32_t nr_backings;
+};
+
+/**
+ * struct vfiomem_cxl_overlay - what a decoder shows in a space now
+ * @id: the range, or 0; all zero to begin with
+ *
+ * The rest is the library's.
+ */
+struct vfiomem_cxl_overlay {
+	uint64_t id;
+	uint64_t base;
+	uint64_t size;
+	void *host;
+	struct vfiomem_attr attr;
+};
+
+/**
+ * vfiomem_cxl_read_decoders() - read an HDM decoder capability structure
+ * @hdm: its registers
+ * @size: bytes of them
+ * @endpoint: not 0 for a device's, which have a skip; 0 for a port's
+ * @decoders: filled in
+ * @max: entries of @decoders
+ *
+ * Return: how many decoders there are, or -EINVAL if they do not fit into
+ * @size or @max, or their number is a reserved encoding.
+ */
+int vfiomem_cxl_read_decoders(const uint32_t *hdm, size_t size, int endpoint,
+			      struct vfiomem_cxl_decoder *decoders,
+			      unsigned int max);
+
+/**
+ * vfiomem_cxl_resolve() - the memory that a decoder shows, and where
+ * @device: the device
+ * @decoder: which of its decoders
+ * @range: base, size, host, attr and type are filled in
+ *
+ * Only what can be a mapping is: within one window and one backing, and with
+ * no interleave on the way.
+ *
+ * Return: 0; -ENOENT if this decoder or one before it is not committed;
+ * -ENXIO if no window or port leads here, or no memory is behind it;
+ * -EOPNOTSUPP for interleave and dynamic capacity, which stay I/O; -EINVAL.
+ */
+int vfiomem_cxl_resolve(const struct vfiomem_cxl_device *device,
+			unsigned int decoder, struct vfiomem_range *range);
+
+/**
+ * vfiomem_cxl_apply() - show what the decoders now say
+ * @space: the space
+ * @device: the device
+ * @priority: of the overlays; above that of the window's own I/O range
+ * @overlays: one for each decoder of the device
+ *
+ * To be called after each change of a decoder on the way. Overlays that are no
+ * longer right go before others come. As with any range that is removed,
+ * vfiomem_space_wait_unused() tells when nobody uses it any more; the id of an
+ * overlay has to be read before for this.
+ *
+ * Return: how many overlays there are, -EINVAL or -ENOMEM.
+ */
+int vfiomem_cxl_apply(struct vfiomem_space *space,
+		      const struct vfiomem_cxl_device *device, int32_t priority,
+		      struct vfiomem_cxl_overlay *overlays);
 
 #ifdef __cplusplus
 }
