@@ -10,14 +10,20 @@
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
-#error "vfio-cachemode needs Linux 6.12 or newer: older kernels cannot map device memory by huge page faults"
+#error "vfio-cachemode needs Linux 6.12 or newer: older ones have no huge pfn mappings"
 #endif
 
 #include <linux/err.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 #include <uapi/linux/kvm.h>
+
+#ifndef kzalloc_obj
+#define kzalloc_obj(obj, ...)		kzalloc(sizeof(obj), __VA_ARGS__)
+#define kzalloc_objs(obj, n, ...)	kcalloc(n, sizeof(obj), __VA_ARGS__)
+#endif
 
 /*
  * Before 6.17 KVM on arm64 maps every pfn without a struct page as device

@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#if __has_include(<linux/pfn_t.h>)
+#ifdef COMPAT_HAS_PFN_T
 #include <linux/pfn_t.h>
 #define compat_pfn(pfn)	__pfn_to_pfn_t(pfn, PFN_DEV)
 #else
@@ -25,7 +25,8 @@ bool __vfio_pci_memory_enabled(struct vfio_pci_core_device *vdev)
 	__le16 command;
 
 	memcpy(&command, vdev->vconfig + PCI_COMMAND, sizeof(command));
-	return vdev->pdev->current_state < PCI_D3hot &&
+	return (__force int)vdev->pdev->current_state <
+			(__force int)PCI_D3hot &&
 	       (vdev->pdev->no_command_memory ||
 		le16_to_cpu(command) & PCI_COMMAND_MEMORY);
 }

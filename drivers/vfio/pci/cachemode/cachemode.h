@@ -267,7 +267,7 @@ struct cachemode_device {
 	enum cachemode_ready_by ready_by;
 	u16 cxl_dvsec;
 
-	struct mutex state_lock;
+	struct mutex state_lock;	/* see the lock order above */
 	bool open;
 	bool live;
 
@@ -278,7 +278,7 @@ struct cachemode_device {
 
 	struct list_head nl_entry;
 
-	struct mutex ioeventfds_lock;
+	struct mutex ioeventfds_lock;	/* innermost */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
 };

@@ -102,11 +102,9 @@ ssize_t cachemode_config_rw(struct cachemode_device *cdev, char __user *buf,
 		loff_t pos = *ppos & VFIO_PCI_OFFSET_MASK;
 		struct cachemode_region *region = next_emulated_bar(cdev, pos);
 		size_t piece = count - done;
-		loff_t bar;
+		loff_t bar = region ? bar_offset(region) : LLONG_MAX;
 
-		if (!region) {
-			ret = core_rw(cdev, buf + done, piece, ppos, write);
-		} else if (pos < (bar = bar_offset(region))) {
+		if (pos < bar) {
 			piece = min_t(u64, piece, bar - pos);
 			ret = core_rw(cdev, buf + done, piece, ppos, write);
 		} else {

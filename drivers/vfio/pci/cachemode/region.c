@@ -29,10 +29,10 @@ cachemode_region_alloc(struct cachemode_device *cdev, unsigned int index,
 {
 	struct cachemode_region *region;
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
-	region->areas = kzalloc(sizeof(*region->areas), GFP_KERNEL_ACCOUNT);
+	region->areas = kzalloc_obj(*region->areas, GFP_KERNEL_ACCOUNT);
 	if (!region->areas)
 		goto err_free_region;
 	region->stats = alloc_percpu(struct cachemode_stats);
@@ -387,7 +387,7 @@ static int region_info(struct cachemode_region *region,
 			return ret;
 	}
 
-	areas = kcalloc(region->nr_areas, sizeof(*areas), GFP_KERNEL);
+	areas = kzalloc_objs(*areas, region->nr_areas, GFP_KERNEL);
 	if (!areas)
 		return -ENOMEM;
 	for (i = 0; i < region->nr_areas; i++) {
