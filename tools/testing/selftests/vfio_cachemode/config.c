@@ -74,7 +74,7 @@ static void model_init(int fd, struct model *model)
 		fixed = model->fixed + index * 4;
 		if (!info->size)
 			; /* no such BAR, or the upper half of one */
-		else if (index) {
+		else if (index >= 2) {
 			put64(writable, -info->size);
 			put64(fixed, FLAGS64);
 		} else {

@@ -210,36 +210,4 @@ TEST(killed_user)
 	vfio_close(&device);
 }
 
-/* Only an override (or an id of the family) gives the driver a function. */
-TEST(bind_needs_an_override)
-{
-	char path[128];
-
-	vfio_bind(gpu_bdf(), NULL);
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind",
-		 driver_name());
-	EXPECT_EQ(-ENODEV, write_file(path, gpu_bdf()));
-	vfio_bind(gpu_bdf(), driver_name());
-}
-
-/* An operator's own id needs no override; taking it back leaves the device. */
-TEST(new_id)
-{
-	char path[128], id[32], bound[64];
-
-	vfio_bind(edu_bdf(), NULL);
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/new_id",
-		 driver_name());
-	snprintf(id, sizeof(id), "1234 11e8");	/* edu */
-	ASSERT_EQ(0, write_file(path, id));
-	vfio_bound(edu_bdf(), bound, sizeof(bound));
-	EXPECT_STREQ(driver_name(), bound);
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/remove_id",
-		 driver_name());
-	ASSERT_EQ(0, write_file(path, id));
-	vfio_bound(edu_bdf(), bound, sizeof(bound));
-	EXPECT_STREQ(driver_name(), bound);
-	vfio_bind(edu_bdf(), NULL);
-}
-
 TEST_HARNESS_MAIN
