@@ -10,14 +10,18 @@ help:
 	@echo 'On the machine that has the device:'
 	@echo '  make modules     the driver, for the running kernel (or KDIR=...;'
 	@echo '                   ARCH=arm64 CROSS_COMPILE=... crosses)'
+	@echo '  make lib tools   libvfiomem, and the operator'\''s tool'
+	@echo '  make install     these two (PREFIX=, DESTDIR=); make modules_install'
 	@echo 'In virtual machines, on any machine (the tools come along, cached):'
 	@echo '  make demo        reported modes beside page tables, x86 and arm64'
 	@echo '  make check       every test that fits in 25 minutes; TESTS="NAME ..." for'
 	@echo '                   some; check-quick and check-full run less and more'
-	@echo '  make shell       a shell in a machine with an emulated GPU'
-	@echo 'Parts: setup (the tree of tools), bench-modules, clean'
+	@echo '  make shell       a shell in a machine with an emulated GPU; VM="OPTION ..."'
+	@echo '  make bench       copies against libc; bench-quick in less than a minute'
+	@echo '  make deb         Debian packages, in build/deb'
+	@echo 'Parts: setup (the tree of tools), bench-modules, selftests, debug-kernel, clean'
 
-# The targets below run in the bench tree; called outside they enter it.
+# Some targets run in the bench tree; called outside they enter it.
 IN_BENCH := $(wildcard /etc/bench-kernels)
 enter	 = $(if $(IN_BENCH),,scripts/enter)
 
@@ -52,13 +56,17 @@ define build-module
 	for ko in $$(find $(FARM)$1 -name '*.ko'); do \
 		cmp -s "$$ko" "$(MODULES)/$${ko##*/}" || { \
 			cp "$$ko" "$(MODULES)/.$${ko##*/}" && \
-			mv "$(MODULES)/.$${ko##*/}" "$(MODULES)/$${ko##*/}"; }; \
+			mv "$(MODULES)/.$${ko##*/}" "$(MODULES)/$${ko##*/}"; } || exit; \
 	done
 endef
 
 .PHONY: modules
 modules:
 	$(call build-module)
+
+.PHONY: modules_install
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(FARM) modules_install
 
 # Reads page tables back for the tests: never part of an installation.
 .PHONY: ptewalk
@@ -74,17 +82,31 @@ bench-modules: $(kernels:%=bench-modules-%)
 $(kernels:%=bench-modules-%): bench-modules-%:
 	@$(MAKE) --no-print-directory KDIR=/usr/src/linux-headers-$* \
 		$(if $(filter %-arm64,$*),ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-) \
-		ptewalk $(if $(wildcard Kbuild),modules)
+		ptewalk modules
 else
 bench-modules:
 	$(enter) make $@
 endif
 
-# --- virtual machines -------------------------------------------------------
+# --- library, tool, packages ------------------------------------------------
 
-.PHONY: shell vm
-shell vm:
-	$(enter) $(TESTDIR)/qemu/vm $(VM) --shell
+PREFIX	?= /usr/local
+export PREFIX DESTDIR
+
+.PHONY: lib tools install
+lib:
+	$(MAKE) -C tools/lib/vfiomem
+
+tools:
+	$(MAKE) -C tools/vfio-cachemode
+
+install: lib tools
+	$(MAKE) -C tools/lib/vfiomem install
+	$(MAKE) -C tools/vfio-cachemode install
+
+.PHONY: deb
+deb:
+	$(enter) packaging/build-deb
 
 # --- tests ------------------------------------------------------------------
 
@@ -97,6 +119,22 @@ check-quick: tier = quick
 check-full: tier = full
 check-quick check check-full:
 	$(enter) $(TESTDIR)/run $(or $(tier),check) $(TESTS)
+
+# The programs that run in the virtual machines.
+.PHONY: selftests
+selftests:
+	$(enter) make -C $(TESTDIR) ARCH=amd64
+	$(enter) make -C $(TESTDIR) ARCH=arm64
+
+.PHONY: bench bench-quick
+bench:
+	$(enter) $(TESTDIR)/bench/run
+bench-quick:
+	$(enter) $(TESTDIR)/bench/run --quick
+
+.PHONY: shell
+shell:
+	$(enter) $(TESTDIR)/qemu/vm $(VM) --shell
 
 .PHONY: clean
 clean:
