@@ -292,86 +292,97 @@ static inline unsigned int granule_at(uintptr_t address, size_t n)
 	return g;
 }
 
-/* PUBLISH to memory that takes anything.  An aligned scalar is all granule. */
-static inline void publish(volatile char *dst, const volatile char *src,
-			   size_t n)
+/*
+ * The orders that such memory can have, where one side has none, or the same.
+ * An aligned scalar is all granule.
+ */
+static __attribute__((__noinline__))
+int publish_any(volatile char *dst, const volatile char *src, size_t n)
 {
 	const unsigned int g = granule_at((uintptr_t)dst + n, n);
 
-	if (n != g)
-		arch_relaxed(dst, src, n - g);
-	arch_publish(VFIOMEM_NORMAL, dst + n - g, src + n - g, g);
+	n -= g;
+	arch_relaxed(dst, src, n);
+	arch_publish(VFIOMEM_NORMAL, dst + n, src + n, g);
+	return 0;
 }
 
-/* ACQUIRE from memory that takes anything. */
-static inline void acquire(volatile char *dst, const volatile char *src,
-			   size_t n)
+/* More than 8 bytes.  Has no stack frame, and ends in a jump if need be. */
+static __attribute__((__noinline__))
+int publish(volatile char *dst, const volatile char *src, size_t n)
+{
+	const uintptr_t end = ((uintptr_t)dst + n) | 8;
+	const unsigned int g = (unsigned int)(end & -end);
+	const size_t body = n - g;
+
+	if (!arch_relaxed_short(dst, src, body))
+		return publish_any(dst, src, n);
+	arch_publish(VFIOMEM_NORMAL, dst + body, src + body, g);
+	return 0;
+}
+
+static __attribute__((__noinline__))
+int acquire(volatile char *dst, const volatile char *src, size_t n)
 {
 	const unsigned int g = granule_at((uintptr_t)src, n);
 
 	copy_scalar(dst, src, g);
 	arch_after_acquire(VFIOMEM_NORMAL);
-	if (n != g)
+	if (!arch_relaxed_short(dst + g, src + g, n - g))
 		arch_relaxed(dst + g, src + g, n - g);
+	return 0;
 }
 
-/* ASCENDING to or from such memory, if the other side is not watched. */
-static inline void ascend(volatile char *dst, const volatile char *src,
-			  size_t n, bool write)
+/* Not inlined, so that the caller needs no stack for what it seldom does. */
+static __attribute__((__noinline__))
+int relaxed(volatile void *dst, const volatile void *src, size_t n)
 {
-	uintptr_t align = (uintptr_t)(write ? dst : src);
+	arch_relaxed(dst, src, n);
+	return 0;
+}
+
+static __attribute__((__noinline__))
+int ascend(volatile char *dst, const volatile char *src, size_t n,
+	   bool dst_watched, bool src_watched)
+{
+	uintptr_t align = (uintptr_t)(dst_watched ? dst : src);
 	unsigned int flags = 0;
 
 	if (is_scalar(n))
 		align = 0;
 	if (arch_separates(VFIOMEM_NORMAL))
-		flags = write ? RUN_SEPARATE_WR : RUN_SEPARATE_RD;
+		flags = (dst_watched ? RUN_SEPARATE_WR : 0) |
+			(src_watched ? RUN_SEPARATE_RD : 0);
 	vfiomem_pieces(dst, src, n, align,
-		       arch_width(VFIOMEM_NORMAL, true, write), VFIOMEM_NORMAL,
-		       flags);
+		       arch_width(VFIOMEM_NORMAL, true, dst_watched),
+		       VFIOMEM_NORMAL, flags);
+	return 0;
 }
 
-/* Of the orders that such memory can have, the ones that are simple. */
-static bool copy_anything(bool dst_watched, volatile void *dst,
-			  bool src_watched, const volatile void *src,
-			  size_t n, unsigned int order)
-{
-	/* An unaligned scalar is one access to the side that is RELAXED. */
-	if (order == VFIOMEM_PUBLISH && dst_watched &&
-	    !(is_scalar(n) && (uintptr_t)dst & (n - 1))) {
-		publish(dst, src, n);
-		return true;
-	}
-	if (order == VFIOMEM_ACQUIRE && src_watched &&
-	    !(is_scalar(n) && (uintptr_t)src & (n - 1))) {
-		acquire(dst, src, n);
-		return true;
-	}
-	if (order == VFIOMEM_ASCENDING && dst_watched != src_watched) {
-		ascend(dst, src, n, dst_watched);
-		return true;
-	}
-	return false;
-}
-
-/* Does not wrap around the address space, and is not empty. */
-static inline bool is_range(const volatile void *p, size_t n)
-{
-	return (uintptr_t)p + n > (uintptr_t)p;
-}
-
-/* Not inlined, so that the caller needs no stack for what it seldom does. */
+/* What is not the most common. */
 static __attribute__((__noinline__))
 int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	       struct vfiomem_attr src_attr, const volatile void *src,
 	       size_t n, unsigned int order)
 {
-	if (!not_anything(dst_attr, src_attr)) {
-		if (is_range(dst, n) && is_range(src, n) &&
-		    copy_anything(dst_attr.mode == VFIOMEM_NORMAL, dst,
-				  src_attr.mode == VFIOMEM_NORMAL, src, n,
-				  order))
-			return 0;
+	const bool dst_watched = dst_attr.mode != VFIOMEM_PRIVATE;
+	const bool src_watched = src_attr.mode != VFIOMEM_PRIVATE;
+	const uintptr_t apart = (uintptr_t)dst - (uintptr_t)src;
+	const uintptr_t top = ((uintptr_t)dst | (uintptr_t)src | n) >> 63;
+
+	if (!(not_anything(dst_attr, src_attr) | top) && n) {
+		/* An unaligned scalar is one access to a RELAXED side. */
+		if (order == VFIOMEM_PUBLISH && dst_watched &&
+		    !(is_scalar(n) && (uintptr_t)dst & (n - 1)))
+			return publish_any(dst, src, n);
+		if (order == VFIOMEM_ACQUIRE && src_watched &&
+		    !(is_scalar(n) && (uintptr_t)src & (n - 1)))
+			return acquire(dst, src, n);
+		/* The same accesses are aligned on both sides. */
+		if (order == VFIOMEM_ASCENDING &&
+		    (dst_watched != src_watched ||
+		     (dst_watched && !(apart & 15))))
+			return ascend(dst, src, n, dst_watched, src_watched);
 	} else if (order == VFIOMEM_RELAXED && is_scalar(n) &&
 		   vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
 		   vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
@@ -388,15 +399,19 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order)
 {
-	/* RELAXED, and nothing that could wrap around: one branch for all. */
+	/* Nothing that could wrap around, and either of two orders: a branch. */
 	const uintptr_t top = ((uintptr_t)dst | (uintptr_t)src | n) >> 63;
+	const uint64_t other = not_anything(dst_attr, src_attr) | top;
 
-	if (likely(!(not_anything(dst_attr, src_attr) | order | top))) {
+	if (likely(!(other | order))) {
 		if (is_scalar(n))
 			copy_scalar(dst, src, n);
-		else
-			arch_relaxed(dst, src, n);
+		else if (!arch_relaxed_short(dst, src, n))
+			return relaxed(dst, src, n);
 		return 0;
 	}
+	if (!(other | (order ^ VFIOMEM_PUBLISH)) && n > 8 &&
+	    dst_attr.mode != VFIOMEM_PRIVATE)
+		return publish(dst, src, n);
 	return copy_other(dst_attr, dst, src_attr, src, n, order);
 }

@@ -11,6 +11,7 @@
  *	arch_width()		its widest access by mode, order and direction
  *	arch_copy16s() ...	accesses of more than 8 bytes, over a range
  *	arch_relaxed()		the fastest copy that touches each byte once
+ *	arch_relaxed_short()	the same without a call, if it can
  *	arch_separate()		barrier between two accesses of ASCENDING order
  *	arch_before_publish()	barrier before the granule of PUBLISH
  *	arch_publish()		that and the granule
@@ -64,19 +65,14 @@ DEFINE_COPY(64)
 static inline void copy_scalar(volatile void *dst, const volatile void *src,
 			       size_t n)
 {
-	switch (n) {
-	case 1:
-		copy8(dst, src);
-		break;
-	case 2:
-		copy16(dst, src);
-		break;
-	case 4:
-		copy32(dst, src);
-		break;
-	default:
+	if (n == 8)
 		copy64(dst, src);
-	}
+	else if (n == 4)
+		copy32(dst, src);
+	else if (n == 2)
+		copy16(dst, src);
+	else
+		copy8(dst, src);
 }
 
 /* How the accesses of a run are made. */

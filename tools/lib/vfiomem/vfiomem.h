@@ -537,19 +537,21 @@ void vfiomem_store_pieces(struct vfiomem_attr attr, volatile void *p,
 /*
  * Whether one access of @size bytes at @p is right: it is no wider than the
  * limit (max_width - 1 makes "none" the largest value), and @p is aligned or
- * need not be.
+ * need not be.  The common case is one branch.
  */
 static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
 					const volatile void *p,
 					unsigned int size)
 {
-	if ((uint16_t)(attr.max_width - 1U) < size - 1)
-		return 0;
-	if (!VFIOMEM_ALL_MODES && attr.mode != VFIOMEM_NORMAL)
-		return 0;
-	if (((uintptr_t)p & (size - 1)) == 0)
+	const uintptr_t too_wide = (uint16_t)(attr.max_width - 1U) < size - 1 ||
+				   (!VFIOMEM_ALL_MODES &&
+				    attr.mode != VFIOMEM_NORMAL);
+	const uintptr_t unaligned = (uintptr_t)p & (size - 1);
+
+	if (__builtin_expect(!(unaligned | too_wide), 1))
 		return 1;
-	return VFIOMEM_ONE_UNALIGNED && attr.access & VFIOMEM_UNALIGNED &&
+	return VFIOMEM_ONE_UNALIGNED && !too_wide &&
+	       attr.access & VFIOMEM_UNALIGNED &&
 	       (attr.mode <= VFIOMEM_NORMAL || attr.mode == VFIOMEM_PRIVATE);
 }
 
@@ -732,8 +734,8 @@ vfiomem_region_area(const struct vfiomem_region *region, uint64_t offset)
 	while (n > 1) {
 		uint32_t half = n / 2;
 
-		if (area[half].offset <= offset)
-			area += half;
+		/* No branch: nobody can tell which half it will be. */
+		area += half & -(uint32_t)(area[half].offset <= offset);
 		n -= half;
 	}
 	/* Wraps around, to more than any size, below the area. */

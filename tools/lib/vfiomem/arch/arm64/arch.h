@@ -190,6 +190,15 @@ static inline void arch_copy64s(volatile char *dst, const volatile char *src,
 		       "st1 {v0.16b, v1.16b, v2.16b, v3.16b}, [%0]");
 }
 
+static inline bool arch_relaxed_short(volatile void *dst,
+				      const volatile void *src, size_t n)
+{
+	(void)dst;
+	(void)src;
+	(void)n;
+	return false;
+}
+
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)
 {

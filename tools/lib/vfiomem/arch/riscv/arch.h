@@ -69,6 +69,15 @@ static inline void arch_before_stream(void)
 {
 }
 
+static inline bool arch_relaxed_short(volatile void *dst,
+				      const volatile void *src, size_t n)
+{
+	(void)dst;
+	(void)src;
+	(void)n;
+	return false;
+}
+
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)
 {

@@ -30,9 +30,15 @@ enum x86_isa {
 extern unsigned int vfiomem_x86_isa VFIOMEM_HIDDEN;
 unsigned int vfiomem_x86_detect(void) VFIOMEM_HIDDEN;
 
+/* What is known so far: too little is right, too. */
+static inline unsigned int x86_isa_seen(void)
+{
+	return __atomic_load_n(&vfiomem_x86_isa, __ATOMIC_RELAXED);
+}
+
 static inline unsigned int x86_isa(void)
 {
-	unsigned int isa = __atomic_load_n(&vfiomem_x86_isa, __ATOMIC_RELAXED);
+	unsigned int isa = x86_isa_seen();
 
 	return likely(isa) ? isa : vfiomem_x86_detect();
 }
@@ -245,7 +251,6 @@ static inline void x86_copy_masked(volatile char *dst,
 			     );
 }
 
-/* Without AVX-512. */
 void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src,
 			 size_t n) VFIOMEM_HIDDEN;
 
@@ -254,43 +259,40 @@ static inline void x86_copy64(volatile char *dst, const volatile char *src)
 	X86_COPY1("vmovdqu64", "vmovdqu64", "zmm16");
 }
 
-static inline void x86_copy256(volatile char *dst, const volatile char *src)
-{
-	X86_COPY4("vmovdqu64", "vmovdqu64", "zmm16", "zmm17", "zmm18", "zmm19",
-		  "64", "128", "192");
-}
-
+/* A ladder rather than a loop: one branch that is hard to tell, not two. */
 static inline __attribute__((__always_inline__))
-void x86_relaxed_avx512(volatile char *dst, const volatile char *src, size_t n)
+bool arch_relaxed_short(volatile void *to, const volatile void *from, size_t n)
 {
-	if (n > 64) {
-		/* Measured: below 256 bytes aligning costs more than it gains. */
-		if (n > 256) {
-			size_t head = -(uintptr_t)dst & 63;
+	const volatile char *src = from;
+	volatile char *dst = to;
 
-			if (head) {
-				x86_copy_masked(dst, src, head);
-				dst += head;
-				src += head;
-				n -= head;
-			}
-			for (; n >= 256; n -= 256, dst += 256, src += 256)
-				x86_copy256(dst, src);
-		}
-		for (; n >= 64; n -= 64, dst += 64, src += 64)
-			x86_copy64(dst, src);
+	if (unlikely(!(x86_isa_seen() & X86_AVX512)))
+		return false;
+	if (n <= 64) {
+		if (n)
+			x86_copy_masked(dst, src, n);
+	} else if (n <= 128) {
+		x86_copy64(dst, src);
+		x86_copy_masked(dst + 64, src + 64, n - 64);
+	} else if (n <= 192) {
+		x86_copy64(dst, src);
+		x86_copy64(dst + 64, src + 64);
+		x86_copy_masked(dst + 128, src + 128, n - 128);
+	} else if (n <= 256) {
+		x86_copy64(dst, src);
+		x86_copy64(dst + 64, src + 64);
+		x86_copy64(dst + 128, src + 128);
+		x86_copy_masked(dst + 192, src + 192, n - 192);
+	} else {
+		return false;
 	}
-	if (n)
-		x86_copy_masked(dst, src, n);
+	return true;
 }
 
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)
 {
-	if (likely(x86_isa() & X86_AVX512))
-		x86_relaxed_avx512(dst, src, n);
-	else
-		vfiomem_x86_relaxed(dst, src, n);
+	vfiomem_x86_relaxed(dst, src, n);
 }
 
 #endif /* VFIOMEM_ARCH_X86_H */

@@ -63,12 +63,40 @@ unsigned int vfiomem_x86_detect(void)
 	return isa;
 }
 
+static inline void copy256(volatile char *dst, const volatile char *src)
+{
+	X86_COPY4("vmovdqu64", "vmovdqu64", "zmm16", "zmm17", "zmm18", "zmm19",
+		  "64", "128", "192");
+}
+
+static void relaxed_avx512(volatile char *dst, const volatile char *src,
+			   size_t n)
+{
+	const size_t head = -(uintptr_t)dst & 63;
+
+	if (head) {
+		x86_copy_masked(dst, src, head);
+		dst += head;
+		src += head;
+		n -= head;
+	}
+	for (; n >= 256; n -= 256, dst += 256, src += 256)
+		copy256(dst, src);
+	for (; n >= 64; n -= 64, dst += 64, src += 64)
+		x86_copy64(dst, src);
+	if (n)
+		x86_copy_masked(dst, src, n);
+}
+
 void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src, size_t n)
 {
-	/* Measured: below this size aligning costs more than it gains. */
-	const uintptr_t align = n > 128 ? (uintptr_t)dst : 0;
-
-	vfiomem_pieces(dst, src, n, align,
-		       arch_width(VFIOMEM_NORMAL, false, true), VFIOMEM_NORMAL,
-		       0);
+	/* Measured: below these sizes aligning costs more than it gains. */
+	if (x86_isa() & X86_AVX512) {
+		if (!arch_relaxed_short(dst, src, n))
+			relaxed_avx512(dst, src, n);
+	} else {
+		vfiomem_pieces(dst, src, n, n > 128 ? (uintptr_t)dst : 0,
+			       arch_width(VFIOMEM_NORMAL, false, true),
+			       VFIOMEM_NORMAL, 0);
+	}
 }
