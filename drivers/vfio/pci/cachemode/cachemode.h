@@ -289,13 +289,6 @@ to_cachemode(struct vfio_device *core_vdev)
 	return container_of(core_vdev, struct cachemode_device, core.vdev);
 }
 
-/* Whether the function decodes memory accesses; memory_lock is held. */
-static inline bool cachemode_powered(struct cachemode_device *cdev)
-{
-	return !cdev->core.pm_runtime_engaged &&
-	       __vfio_pci_memory_enabled(&cdev->core);
-}
-
 /* Device memory that is no BAR (devmem.c) */
 int cachemode_devmem_init(struct cachemode_device *cdev);
 void cachemode_devmem_exit(struct cachemode_device *cdev);

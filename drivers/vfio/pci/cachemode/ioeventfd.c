@@ -30,14 +30,16 @@ struct cachemode_ioeventfd {
 	struct virqfd *virqfd;
 };
 
-/* The caller holds memory_lock and reset_lock.  A device that is off or in
- * reset takes no writes.
+/*
+ * A device that is off or in reset takes no writes.  The caller holds
+ * memory_lock and reset_lock.
  */
 static void write_locked(struct cachemode_ioeventfd *ioeventfd)
 {
 	struct cachemode_region *region = ioeventfd->area->region;
 
-	if (cachemode_powered(region->cdev) && cachemode_region_ready(region))
+	if (__vfio_pci_memory_enabled(&region->cdev->core) &&
+	    cachemode_region_ready(region))
 		cachemode_area_io(ioeventfd->area, ioeventfd->offset,
 				  (u8 *)&ioeventfd->data, ioeventfd->width,
 				  true);

@@ -36,7 +36,8 @@ static vm_fault_t insert(struct cachemode_region *region, struct vm_fault *vmf,
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&core->memory_lock);
-	if (!cachemode_powered(cdev))
+	/* In low power, which the user asked for, nothing may be mapped. */
+	if (core->pm_runtime_engaged || !__vfio_pci_memory_enabled(core))
 		goto out_unlock_memory;
 
 	down_read(&cdev->reset_lock);

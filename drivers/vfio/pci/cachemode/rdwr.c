@@ -139,7 +139,7 @@ static int access_area(struct cachemode_area *area, u64 offset, u8 *buf,
 
 	if (down_read_killable(&cdev->core.memory_lock))
 		return -EINTR;
-	if (!cachemode_powered(cdev)) {
+	if (!__vfio_pci_memory_enabled(&cdev->core)) {
 		if (!write)
 			memset(buf, 0xff, count);
 		goto out_unlock_memory;
@@ -233,13 +233,29 @@ static ssize_t rw_region(struct cachemode_region *region, char __user *user,
 	return done ?: ret;
 }
 
+/* In low power each access wakes the device, as VFIO's uapi has it. */
+static ssize_t rw_awake(struct cachemode_region *region, char __user *user,
+			size_t count, loff_t *ppos, bool write)
+{
+	struct cachemode_device *cdev = region->cdev;
+	struct device *dev = &cdev->core.pdev->dev;
+	ssize_t ret;
+
+	if (pm_runtime_resume_and_get(dev))
+		return -EIO;
+	/* It may have been without power, and its memory with it. */
+	if (READ_ONCE(cdev->core.pm_runtime_engaged))
+		cachemode_ready_recheck(cdev);
+	ret = rw_region(region, user, count, ppos, write);
+	pm_runtime_put(dev);
+	return ret;
+}
+
 static ssize_t cachemode_rw(struct vfio_device *core_vdev, char __user *buf,
 			    size_t count, loff_t *ppos, bool write)
 {
 	struct cachemode_device *cdev = to_cachemode(core_vdev);
-	struct device *dev = &cdev->core.pdev->dev;
 	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
-	ssize_t ret;
 
 	if (!count)
 		return 0;
@@ -247,14 +263,9 @@ static ssize_t cachemode_rw(struct vfio_device *core_vdev, char __user *buf,
 		return cachemode_config_rw(cdev, buf, count, ppos, write);
 	if (index < PCI_STD_NUM_BARS) {
 		index = array_index_nospec(index, PCI_STD_NUM_BARS);
-		if (cdev->regions[index]) {
-			if (pm_runtime_resume_and_get(dev))
-				return -EIO;
-			ret = rw_region(cdev->regions[index], buf, count, ppos,
+		if (cdev->regions[index])
+			return rw_awake(cdev->regions[index], buf, count, ppos,
 					write);
-			pm_runtime_put(dev);
-			return ret;
-		}
 		if (test_bit(index, &cdev->hidden))
 			return -EINVAL;
 	}

@@ -163,7 +163,8 @@ int cachemode_ready_wait(struct cachemode_region *region, unsigned int ms)
 	for (;;) {
 		if (down_read_killable(&core->memory_lock))
 			return -EINTR;
-		ret = cachemode_powered(cdev) ? poll_ready(region) : -EIO;
+		ret = __vfio_pci_memory_enabled(core) ? poll_ready(region) :
+							-EIO;
 		up_read(&core->memory_lock);
 
 		if (ret != -EAGAIN || !time_before(jiffies, end))
