@@ -390,7 +390,7 @@ int main()
 	{
 		Truncated t;
 		uint8_t to[64];
-		unsigned long calls = 0, bad = 0;
+		unsigned long bad = 0;
 
 		nested = &t;
 		signal(SIGALRM, on_alarm);
@@ -398,7 +398,6 @@ int main()
 		while (nested_good + nested_bad < 200) {
 			size_t done;
 
-			calls++;
 			bad += vfiomem_copy_guarded(own, to, ram, t.p + page - 32, 64, 0,
 						    &done) != -EIO || done > 32;
 		}

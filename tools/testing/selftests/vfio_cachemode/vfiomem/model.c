@@ -181,6 +181,11 @@ static const char *judge_access(const struct model_side *s,
 	if (s->order == MODEL_ASCENDING && e->width > 8 &&
 	    !natural(e->addr, e->width))
 		return "order: a wide access that is not atomic";
+	/* With FEAT_LSE2 a pair of general registers is atomic, a vector is not. */
+	if (s->order == MODEL_ASCENDING && e->width > 8 &&
+	    s->arch == MODEL_ARM64 &&
+	    (e->flags & MODEL_SIMD || !(e->flags & MODEL_PAIR)))
+		return "order: a wide access that is not atomic";
 	if (e->flags & MODEL_NONTEMPORAL && s->dir == MODEL_WRITE &&
 	    s->order == MODEL_ASCENDING)
 		return "order: a non-temporal store";

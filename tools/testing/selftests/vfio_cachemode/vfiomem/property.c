@@ -30,6 +30,9 @@
 
 static uint8_t *src_buf, *dst_buf, want[SIZE], before[SIZE];
 
+/* Not on every CPU, and not in a build for a sanitizer. */
+static bool guarded_works;
+
 static uint64_t seed = 1;
 
 static uint64_t random_number(void)
@@ -244,24 +247,31 @@ static bool may_want_scratch(size_t to, size_t from, size_t n, unsigned int orde
 	return d > 2048 && scratch < 2 * d + 2048;
 }
 
+/* What a move of these ranges can reach, and some bytes around it. */
 static unsigned long move_once(size_t to, size_t from, size_t n,
 			       struct vfiomem_attr attr, unsigned int order,
 			       size_t scratch_size)
 {
 	static uint8_t scratch[3 * SIZE];
+	size_t first = to < from ? to : from, last = (to > from ? to : from) + n;
+	size_t size;
 	int ret;
 
-	memcpy(want, dst_buf, SIZE);
+	first -= first < 128 ? first : 128;
+	last = last + 128 > SIZE ? SIZE : last + 128;
+	size = last - first;
+	memcpy(want + first, dst_buf + first, size);
 	ret = vfiomem_move(attr, dst_buf + to, attr, dst_buf + from, n, order,
 			   scratch_size ? scratch : NULL, scratch_size);
 	if (ret == -ENOBUFS) {
 		if (may_want_scratch(to, from, n, order, scratch_size) &&
-		    !memcmp(want, dst_buf, SIZE))
+		    !memcmp(want + first, dst_buf + first, size))
 			return 0;
 	} else {
 		if (!ret)
 			memmove(want + to, want + from, n);
-		if (expected(ret, attr, attr, order) && !memcmp(want, dst_buf, SIZE))
+		if (expected(ret, attr, attr, order) &&
+		    !memcmp(want + first, dst_buf + first, size))
 			return 0;
 	}
 	complain("move", attr, to, attr, from, n, order, ret);
@@ -463,13 +473,16 @@ static void test_arguments(void)
 		guarded = vfiomem_copy_guarded(wrong[i].dst_attr, wrong[i].dst,
 					       wrong[i].src_attr, wrong[i].src,
 					       wrong[i].n, wrong[i].order, &done);
+		if (!guarded_works && guarded == -EOPNOTSUPP)
+			guarded = -EINVAL;
 		ktap_result(copy == -EINVAL && move == -EINVAL && guarded == -EINVAL &&
 			    !memcmp(want, dst_buf, SIZE),
 			    "refused: %s", wrong[i].what);
 	}
 	ktap_result(vfiomem_fill(ram, d, 1, 8, VFIOMEM_ACQUIRE) == -EINVAL &&
 		    vfiomem_fill(ram, d, 1, 8, VFIOMEM_ASCENDING_READ) == -EINVAL &&
-		    vfiomem_fill_guarded(ram, d, 1, 8, VFIOMEM_ACQUIRE, NULL) == -EINVAL &&
+		    (!guarded_works ||
+		     vfiomem_fill_guarded(ram, d, 1, 8, VFIOMEM_ACQUIRE, NULL) == -EINVAL) &&
 		    !memcmp(want, dst_buf, SIZE),
 		    "refused: a read order on a fill");
 	ktap_result(vfiomem_fill(none, d, 1, 8, 0) == -EINVAL &&
@@ -495,12 +508,15 @@ int main(int argc, char **argv)
 	ktap_start();
 	src_buf = guarded_buffer();
 	dst_buf = guarded_buffer();
+	guarded_works = vfiomem_guard_install() != -EOPNOTSUPP;
 	test_arguments();
 	test_single(calls);
 	test_copy(calls, false);
-	test_copy(calls, true);
+	if (guarded_works)
+		test_copy(calls, true);
 	test_fill(calls, false);
-	test_fill(calls, true);
+	if (guarded_works)
+		test_fill(calls, true);
 	test_every_overlap();
 	test_move(calls);
 	return ktap_finish();
