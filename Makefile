@@ -18,6 +18,7 @@ help:
 	@echo '                   some; check-quick and check-full run less and more'
 	@echo '  make shell       a shell in a machine with an emulated GPU; VM="OPTION ..."'
 	@echo '  make bench       copies against libc; bench-quick in less than a minute'
+	@echo '  make docs        the documentation, in build/docs'
 	@echo '  make deb         Debian packages, in build/deb'
 	@echo 'Parts: setup (the tree of tools), bench-modules, selftests, debug-kernel, clean'
 
@@ -103,6 +104,10 @@ tools:
 install: lib tools
 	$(MAKE) -C tools/lib/vfiomem install
 	$(MAKE) -C tools/vfio-cachemode install
+
+.PHONY: docs
+docs:
+	$(enter) scripts/build-docs
 
 .PHONY: deb
 deb:
