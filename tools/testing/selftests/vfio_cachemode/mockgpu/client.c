@@ -73,7 +73,7 @@ void client_start(struct client *c, const char *mockgpu, const char *profile)
 
 void client_connect(struct client *c)
 {
-	const struct timeval timeout = { .tv_sec = 10 };
+	const struct timeval timeout = { .tv_sec = 2 };
 
 	c->fd = connect_to(c, "socket");
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));

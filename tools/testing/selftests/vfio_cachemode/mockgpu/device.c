@@ -101,7 +101,8 @@ static void config_capabilities(struct device *dev)
 
 	add_capability(dev, &last, CAP_EXPRESS, PCI_CAP_ID_EXP);
 	put16(dev, CAP_EXPRESS + PCI_EXP_FLAGS, 2);
-	put32(dev, CAP_EXPRESS + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_FLR);
+	put32(dev, CAP_EXPRESS + PCI_EXP_DEVCAP,
+	      PCI_EXP_DEVCAP_FLR | PCI_EXP_DEVCAP_RBER);
 	writable(dev, CAP_EXPRESS + PCI_EXP_DEVCTL,
 		 0xffff & ~PCI_EXP_DEVCTL_BCR_FLR, 2);
 

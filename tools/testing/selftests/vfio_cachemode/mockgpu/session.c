@@ -18,6 +18,7 @@ static const char *const names[] = {
 	[FAULT_ERROR]		= "error",
 	[FAULT_SHORT]		= "short",
 	[FAULT_LONG]		= "long",
+	[FAULT_CUT]		= "cut",
 	[FAULT_COUNT]		= "count",
 	[FAULT_DISCONNECT]	= "disconnect",
 };
@@ -240,6 +241,13 @@ static void write_header(struct reply *reply, const struct vu_request *req,
 	reply->size = header.size;
 }
 
+static void resize(struct reply *reply, uint32_t size)
+{
+	memcpy(reply->data + offsetof(struct vu_header, size), &size,
+	       sizeof(size));
+	reply->size = size;
+}
+
 /* Spoil the reply to an access to a BAR, if that is wanted. */
 static void inject(struct session *session, const struct vu_request *req,
 		   struct reply *reply)
@@ -273,11 +281,15 @@ static void inject(struct session *session, const struct vu_request *req,
 		break;
 	case FAULT_SHORT:
 		if (header.size - sizeof(header) >= argument)
-			header.size -= argument;
+			resize(reply, header.size - argument);
 		break;
 	case FAULT_LONG:
 		memset(reply->data + header.size, 0xa5, argument);
-		header.size += argument;
+		resize(reply, header.size + argument);
+		break;
+	case FAULT_CUT:
+		if (reply->size > argument)
+			reply->size -= argument;
 		break;
 	case FAULT_COUNT:
 		if (header.size >= sizeof(header) + sizeof(*access)) {
@@ -293,10 +305,6 @@ static void inject(struct session *session, const struct vu_request *req,
 		break;
 	case FAULT_NONE:
 		break;
-	}
-	if (session->fault == FAULT_SHORT || session->fault == FAULT_LONG) {
-		memcpy(reply->data, &header, sizeof(header));
-		reply->size = header.size;
 	}
 }
 

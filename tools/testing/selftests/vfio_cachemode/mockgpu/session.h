@@ -15,8 +15,9 @@ enum fault_kind {
 	FAULT_LATE,		/* the reply comes argument ms later */
 	FAULT_SILENT,		/* no reply */
 	FAULT_ERROR,		/* an error reply, argument is the errno */
-	FAULT_SHORT,		/* argument bytes too few */
-	FAULT_LONG,		/* argument bytes too many */
+	FAULT_SHORT,		/* a reply that is argument bytes too short */
+	FAULT_LONG,		/* or too long */
+	FAULT_CUT,		/* or that lacks argument bytes of what it says */
 	FAULT_COUNT,		/* a count that is argument more than was asked for */
 	FAULT_DISCONNECT,	/* hang up in place of the reply */
 };

@@ -594,6 +594,11 @@ static bool faults(void)
 	CHECK(client_read(&c, 0, 0, 4, &value) == -EPROTO);
 	CHECK(!client_control(&c, "fault count 3", NULL, 0));
 	CHECK(client_read(&c, 0, 0, 4, &value) == -EPROTO);
+	CHECK(!client_control(&c, "fault cut 2", NULL, 0));
+	CHECK(client_read(&c, 0, 0, 4, &value) == -EPIPE);
+	client_disconnect(&c);
+	client_connect(&c);
+	CHECK(client_version(&c) > 0);
 	CHECK(!client_control(&c, "fault disconnect", NULL, 0));
 	CHECK(client_read(&c, 0, 0, 4, &value) == -EPIPE);
 	client_disconnect(&c);
