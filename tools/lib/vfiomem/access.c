@@ -3,7 +3,7 @@
  * Loads and stores that are more than one access, and the inlines of
  * vfiomem.h as functions.
  */
-#define VFIOMEM_INLINE	__attribute__((__visibility__("default")))
+#define VFIOMEM_INLINE
 
 #include <stdlib.h>
 
@@ -17,7 +17,6 @@ static void check_side(struct side *side, struct vfiomem_attr attr,
 		abort();
 }
 
-VFIOMEM_API
 uint64_t vfiomem_load_pieces(struct vfiomem_attr attr, const volatile void *p,
 			     unsigned int size)
 {
@@ -43,7 +42,6 @@ uint64_t vfiomem_load_pieces(struct vfiomem_attr attr, const volatile void *p,
 	}
 }
 
-VFIOMEM_API
 void vfiomem_store_pieces(struct vfiomem_attr attr, volatile void *p,
 			  uint64_t value, unsigned int size)
 {

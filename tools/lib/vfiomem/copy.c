@@ -213,7 +213,6 @@ size_t vfiomem_copy_sides(struct side *dst, const struct side *src,
 	return dst->n;
 }
 
-VFIOMEM_API
 unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
 			   int write)
 {
@@ -394,7 +393,6 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	return copy_checked(dst_attr, dst, src_attr, src, n, order);
 }
 
-VFIOMEM_API
 int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order)

@@ -42,7 +42,6 @@ int vfiomem_fill_check(struct side *side, struct vfiomem_attr attr,
 	return err;
 }
 
-VFIOMEM_API
 int vfiomem_fill(struct vfiomem_attr attr, volatile void *dst, uint8_t value,
 		 size_t n, unsigned int order)
 {

@@ -117,7 +117,6 @@ static uintptr_t fixup_address(const int32_t *field)
 	return (uintptr_t)field + (uintptr_t)(intptr_t)*field;
 }
 
-VFIOMEM_API
 int vfiomem_guard_handle(const void *siginfo, void *ucontext)
 {
 	const siginfo_t *info = siginfo;
@@ -179,7 +178,6 @@ static void on_sigbus(int signo, siginfo_t *info, void *ucontext)
 		pass_on(signo, info, ucontext);
 }
 
-VFIOMEM_API
 int vfiomem_guard_install(void)
 {
 	struct sigaction action = { .sa_sigaction = on_sigbus };
@@ -225,7 +223,6 @@ static int result(size_t written, size_t n, size_t *done)
 	return written == n ? 0 : -EIO;
 }
 
-VFIOMEM_API
 int vfiomem_copy_guarded(struct vfiomem_attr dst_attr, volatile void *dst,
 			 struct vfiomem_attr src_attr, const volatile void *src,
 			 size_t n, unsigned int order, size_t *done)
@@ -250,7 +247,6 @@ int vfiomem_copy_guarded(struct vfiomem_attr dst_attr, volatile void *dst,
 	return result(written, n, done);
 }
 
-VFIOMEM_API
 int vfiomem_fill_guarded(struct vfiomem_attr attr, volatile void *dst,
 			 uint8_t value, size_t n, unsigned int order,
 			 size_t *done)
@@ -276,7 +272,6 @@ size_t vfiomem_pieces_guarded(volatile void *to, const volatile void *from,
 	return vfiomem_pieces(to, from, n, align, width, mode, flags);
 }
 
-VFIOMEM_API
 int vfiomem_guard_handle(const void *siginfo, void *ucontext)
 {
 	(void)siginfo;
@@ -284,13 +279,11 @@ int vfiomem_guard_handle(const void *siginfo, void *ucontext)
 	return 0;
 }
 
-VFIOMEM_API
 int vfiomem_guard_install(void)
 {
 	return -EOPNOTSUPP;
 }
 
-VFIOMEM_API
 int vfiomem_copy_guarded(struct vfiomem_attr dst_attr, volatile void *dst,
 			 struct vfiomem_attr src_attr, const volatile void *src,
 			 size_t n, unsigned int order, size_t *done)
@@ -306,7 +299,6 @@ int vfiomem_copy_guarded(struct vfiomem_attr dst_attr, volatile void *dst,
 	return -EOPNOTSUPP;
 }
 
-VFIOMEM_API
 int vfiomem_fill_guarded(struct vfiomem_attr attr, volatile void *dst,
 			 uint8_t value, size_t n, unsigned int order,
 			 size_t *done)

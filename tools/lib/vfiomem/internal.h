@@ -29,7 +29,6 @@
 #include "vfiomem.h"
 
 #define VFIOMEM_HIDDEN	__attribute__((__visibility__("hidden")))
-#define VFIOMEM_API	__attribute__((__visibility__("default")))
 
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)

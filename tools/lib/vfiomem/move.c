@@ -113,7 +113,6 @@ static int move_up(const struct side *dst, const struct side *src,
 	return 0;
 }
 
-VFIOMEM_API
 int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order,

@@ -285,7 +285,6 @@ no_memory:
 	return -ENOMEM;
 }
 
-VFIOMEM_API
 int vfiomem_region_open(int device_fd, uint32_t index,
 			struct vfiomem_region **region)
 {
@@ -300,7 +299,6 @@ int vfiomem_region_open(int device_fd, uint32_t index,
 	return err;
 }
 
-VFIOMEM_API
 void vfiomem_region_close(struct vfiomem_region *region)
 {
 	free(region);		/* its first member */
@@ -318,7 +316,6 @@ static size_t entry_size(size_t size)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-VFIOMEM_API
 int vfiomem_region_map(const struct vfiomem_region *region, uint64_t offset,
 		       size_t size, int prot, void **addr, size_t *mapped)
 {
@@ -367,7 +364,6 @@ int vfiomem_region_map(const struct vfiomem_region *region, uint64_t offset,
 	return 0;
 }
 
-VFIOMEM_API
 int vfiomem_region_unmap(void *addr, size_t size)
 {
 	return munmap(addr, size) ? -errno : 0;

@@ -33,6 +33,9 @@
 extern "C" {
 #endif
 
+/* What is declared here is the library's interface; all else is hidden. */
+#pragma GCC visibility push(default)
+
 /*
  * The inlines are exported as functions of the same names as well, for
  * languages that cannot use a C inline.  A binding generator that wants to see
@@ -1576,6 +1579,8 @@ int vfiomem_cxl_resolve(const struct vfiomem_cxl_device *device,
 int vfiomem_cxl_apply(struct vfiomem_space *space,
 		      const struct vfiomem_cxl_device *device, int32_t priority,
 		      struct vfiomem_cxl_overlay *overlays);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
