@@ -25,12 +25,10 @@
 #define kzalloc_objs(obj, n, ...)	kcalloc(n, sizeof(obj), __VA_ARGS__)
 #endif
 
-/*
- * Before 6.17 KVM on arm64 maps every pfn without a struct page as device
- * memory into the guest, whatever the VMA says.
- */
 #if defined(CONFIG_ARM64) && !defined(KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED)
-#define CACHEMODE_KVM_IGNORES_CACHEABLE 1
+#define COMPAT_KVM_IGNORES_CACHEABLE
+int compat_vfio_pci_core_register_device(struct vfio_pci_core_device *vdev);
+#define vfio_pci_core_register_device compat_vfio_pci_core_register_device
 #endif
 
 #ifndef PCI_DVSEC_CXL_DEVICE
@@ -53,9 +51,7 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 #endif
 
 #ifndef COMPAT_HAS_GET_IOMAP
-/* The core maps a BAR when it is first used, and refuses if it is reserved. */
-#define CACHEMODE_NO_IOMAP	NULL
-
+/* The core maps a BAR when it is first used. */
 static inline void __iomem *
 vfio_pci_core_get_iomap(struct vfio_pci_core_device *vdev, unsigned int bar)
 {
@@ -68,7 +64,7 @@ vfio_pci_core_get_iomap(struct vfio_pci_core_device *vdev, unsigned int bar)
 #ifndef COMPAT_HAS_REGION_INFO_CAPS
 /*
  * The driver's operations as the newest kernel has them: what this kernel
- * calls comes first, and compat_ioctl() calls what it does not know.
+ * calls comes first, and vfio.c calls what it does not know.
  */
 struct compat_vfio_device_ops {
 	struct vfio_device_ops;
@@ -85,13 +81,10 @@ struct compat_vfio_device_ops {
 				    struct vfio_info_cap *caps);
 };
 
-long compat_vfio_pci_core_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
-				unsigned long arg);
 int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
 				   struct vfio_region_info *info,
 				   struct vfio_info_cap *caps);
 
-#define vfio_pci_core_ioctl compat_vfio_pci_core_ioctl
 #define vfio_device_ops compat_vfio_device_ops
 #undef vfio_alloc_device
 #define vfio_alloc_device(dev_struct, member, dev, ops)			\
@@ -99,6 +92,13 @@ int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
 			BUILD_BUG_ON_ZERO(offsetof(struct dev_struct, member)), \
 			dev, (const void *)(ops)),			\
 		     struct dev_struct, member)
+#endif
+
+#if !defined(COMPAT_HAS_GET_IOMAP) || !defined(COMPAT_HAS_REGION_INFO_CAPS)
+#define COMPAT_VFIO_PCI_CORE_IOCTL
+long compat_vfio_pci_core_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
+				unsigned long arg);
+#define vfio_pci_core_ioctl compat_vfio_pci_core_ioctl
 #endif
 
 #ifndef COMPAT_HAS_MATCH_TOKEN_UUID

@@ -5,9 +5,11 @@
 
 /* The kernel's own, not what compat.h makes of them for the driver. */
 #undef vfio_pci_core_ioctl
+#undef vfio_pci_core_register_device
 #undef vfio_device_ops
 
 #include <linux/huge_mm.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -55,6 +57,39 @@ vm_fault_t vfio_pci_vmf_insert_pfn(struct vfio_pci_core_device *vdev,
 }
 #endif
 
+#ifdef COMPAT_KVM_IGNORES_CACHEABLE
+/*
+ * Before 6.17 KVM on arm64 maps every pfn without a struct page as device
+ * memory into the guest, whatever the VMA says.
+ */
+int compat_vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
+{
+	struct device *dev = &vdev->pdev->dev;
+
+	if (device_property_present(dev, "nvidia,gpu-mem-base-pa"))
+		dev_notice_once(dev, "KVM of this kernel maps device memory uncached into guests, which is not coherent with its cacheable mapping here\n");
+	return vfio_pci_core_register_device(vdev);
+}
+#endif
+
+#ifndef COMPAT_HAS_GET_IOMAP
+/*
+ * A BAR whose mapping the driver took down holds an ERR_PTR: the newest core
+ * looks for it, this one would write there.  With NULL it tries to map the BAR,
+ * and fails, because the driver has it reserved.
+ */
+static void hide_taken_bars(struct vfio_device *core_vdev)
+{
+	struct vfio_pci_core_device *vdev =
+		container_of(core_vdev, struct vfio_pci_core_device, vdev);
+	unsigned int i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		if (IS_ERR(vdev->barmap[i]))
+			vdev->barmap[i] = NULL;
+}
+#endif
+
 #ifndef COMPAT_HAS_REGION_INFO_CAPS
 /* The core's answer, for BARs only: nothing else asks here. */
 int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
@@ -82,9 +117,9 @@ int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
 	return vfio_info_add_capability(caps, &msix, sizeof(msix));
 }
 
-static int get_region_info(struct vfio_device *core_vdev,
-			   struct vfio_region_info *info,
-			   struct vfio_region_info __user *arg)
+static int answer_region_info(struct vfio_device *core_vdev,
+			      struct vfio_region_info *info,
+			      struct vfio_region_info __user *arg)
 {
 	const struct compat_vfio_device_ops *ops = (const void *)core_vdev->ops;
 	struct vfio_info_cap caps = {};
@@ -116,21 +151,34 @@ out_free_caps:
 	return ret;
 }
 
-long compat_vfio_pci_core_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
-				unsigned long arg)
+static long get_region_info(struct vfio_device *core_vdev, unsigned long arg)
 {
 	struct vfio_region_info __user *user = (void __user *)arg;
 	struct vfio_region_info info;
-
-	if (cmd != VFIO_DEVICE_GET_REGION_INFO)
-		return vfio_pci_core_ioctl(core_vdev, cmd, arg);
 
 	if (copy_from_user(&info, user, sizeof(info)))
 		return -EFAULT;
 	if (info.argsz < sizeof(info))
 		return -EINVAL;
 	if (info.index > VFIO_PCI_BAR5_REGION_INDEX)
-		return vfio_pci_core_ioctl(core_vdev, cmd, arg);
-	return get_region_info(core_vdev, &info, user);
+		return vfio_pci_core_ioctl(core_vdev,
+					   VFIO_DEVICE_GET_REGION_INFO, arg);
+	return answer_region_info(core_vdev, &info, user);
+}
+#endif
+
+#ifdef COMPAT_VFIO_PCI_CORE_IOCTL
+long compat_vfio_pci_core_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
+				unsigned long arg)
+{
+#ifndef COMPAT_HAS_GET_IOMAP
+	if (cmd == VFIO_DEVICE_IOEVENTFD)
+		hide_taken_bars(core_vdev);
+#endif
+#ifndef COMPAT_HAS_REGION_INFO_CAPS
+	if (cmd == VFIO_DEVICE_GET_REGION_INFO)
+		return get_region_info(core_vdev, arg);
+#endif
+	return vfio_pci_core_ioctl(core_vdev, cmd, arg);
 }
 #endif

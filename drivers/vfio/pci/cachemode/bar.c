@@ -9,11 +9,6 @@
 
 #include "cachemode.h"
 
-/* What the core is to find where it has no mapping. */
-#ifndef CACHEMODE_NO_IOMAP
-#define CACHEMODE_NO_IOMAP	IOMEM_ERR_PTR(-ENODEV)
-#endif
-
 /*
  * Take BAR @bar from the core, which has mapped it uncached as a whole.  From
  * then on the core finds no mapping there, and the reservation is ours.
@@ -31,7 +26,7 @@ static int take_bar(struct cachemode_device *cdev, unsigned int bar)
 		return PTR_ERR(io);
 	}
 	pci_iounmap(core->pdev, io);
-	core->barmap[bar] = CACHEMODE_NO_IOMAP;
+	core->barmap[bar] = IOMEM_ERR_PTR(-ENODEV);
 	__set_bit(bar, &cdev->taken);
 	return 0;
 }

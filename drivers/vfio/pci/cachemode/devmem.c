@@ -138,10 +138,6 @@ int cachemode_devmem_init(struct cachemode_device *cdev)
 		return -EBUSY;
 	}
 
-	if (__is_defined(CACHEMODE_KVM_IGNORES_CACHEABLE))
-		dev_notice_once(&pdev->dev,
-				"KVM of this kernel maps device memory uncached into guests, which is not coherent with its cacheable mapping here\n");
-
 	/* Regions live as long as the device: the release callback frees them. */
 	ret = show_region(cdev, DEVMEM_REGION, CACHEMODE_BACKING_COHERENT, base,
 			  split.usable);
