@@ -269,6 +269,53 @@ TEST_F(edu, dma)
 	munmap(memory, map.size);
 }
 
+/*
+ * Straight into the GPU's memory, as a VMM allows for peer-to-peer: the IOMMU
+ * maps what the GPU's mapping shows.
+ */
+TEST_F(edu, dma_into_device_memory)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = 0x1000000,
+		.size = MIB(4),
+	};
+	uint64_t command = config_read(self->device.fd, PCI_COMMAND, 2);
+	struct vfio_device gpu;
+	volatile uint64_t *p;
+	struct area area;
+	unsigned int i;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&gpu, gpu_bdf());
+	ASSERT_TRUE(memory_area(gpu.fd, VFIO_MMAP_CACHE_MODE_NORMAL, &area));
+	p = map_area(gpu.fd, &area, 0, map.size, 0);
+	map.vaddr = (uintptr_t)p;
+	ASSERT_EQ(0, ioctl(self->device.container, VFIO_IOMMU_MAP_DMA, &map));
+	config_write(self->device.fd, PCI_COMMAND, 2,
+		     command | PCI_COMMAND_MASTER);
+	for (i = 0; i < 512; i++) {
+		p[i] = i * 3;
+		p[MIB(3) / 8 + i] = 0;
+	}
+	put64(self, EDU_DMA_SRC, map.iova);
+	put64(self, EDU_DMA_DST, EDU_DMA_BUFFER);
+	put64(self, EDU_DMA_COUNT, 4096);
+	put64(self, EDU_DMA_CMD, EDU_DMA_RUN);
+	while (get(self, EDU_DMA_CMD) & EDU_DMA_RUN)
+		usleep(1000);
+	put64(self, EDU_DMA_SRC, EDU_DMA_BUFFER);
+	put64(self, EDU_DMA_DST, map.iova + MIB(3));
+	put64(self, EDU_DMA_CMD, EDU_DMA_RUN | EDU_DMA_FROM_DEVICE);
+	while (get(self, EDU_DMA_CMD) & EDU_DMA_RUN)
+		usleep(1000);
+	for (i = 0; i < 512; i++)
+		EXPECT_EQ(i * 3, p[MIB(3) / 8 + i]);
+	munmap((void *)p, map.size);
+	vfio_close(&gpu);
+}
+
 TEST_F(edu, reset)
 {
 	put(self, EDU_LIVENESS, 1);
