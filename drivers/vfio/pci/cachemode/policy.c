@@ -8,8 +8,9 @@
 #include <linux/errno.h>
 #include <linux/overflow.h>
 #include <linux/sizes.h>
+#include <linux/vfio_pci_core.h>
 
-#include "cachemode.h"
+#include "policy.h"
 
 /* The carve-out that GPUs need which can't do MIG with cached memory. */
 #define CARVE_OUT_SIZE		SZ_1G

@@ -192,6 +192,7 @@ int cachemode_regions_open(struct cachemode_device *cdev)
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
 		if (!cdev->regions[i])
 			continue;
+		cdev->regions[i]->bar = 0;
 		ret = cachemode_region_map(cdev->regions[i]);
 		if (ret)
 			goto err_close;
