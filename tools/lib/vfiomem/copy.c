@@ -30,7 +30,7 @@ static unsigned int round_down_pow2(unsigned int x)
 }
 
 /* W: what the CPU has for that mode, within what the memory takes. */
-static unsigned int side_width(struct vfiomem_attr attr, bool ascending,
+static inline unsigned int side_width(struct vfiomem_attr attr, bool ascending,
 			       bool write)
 {
 	unsigned int width = arch_width(attr.mode, ascending, write);
@@ -89,9 +89,10 @@ int vfiomem_check_order(unsigned int order, bool src_watched, bool dst_watched)
 	return 0;
 }
 
-int vfiomem_side(struct side *side, struct vfiomem_attr attr,
-		 const volatile void *p, size_t n, unsigned int order,
-		 bool write)
+/* Inlined, because half of it is gone where @write is known. */
+static inline __attribute__((__always_inline__))
+int fill_side(struct side *side, struct vfiomem_attr attr,
+	      const volatile void *p, size_t n, unsigned int order, bool write)
 {
 	const bool unaligned = mode_is_known(attr.mode) &&
 			       attr.access & VFIOMEM_UNALIGNED;
@@ -99,18 +100,22 @@ int vfiomem_side(struct side *side, struct vfiomem_attr attr,
 						VFIOMEM_ASCENDING_READ);
 	const bool granular = order & (write ? VFIOMEM_PUBLISH :
 					       VFIOMEM_ACQUIRE);
+	const bool one = VFIOMEM_ONE_UNALIGNED && unaligned && !granular &&
+			 is_scalar(n);
 
-	*side = (struct side){
-		.addr = (uintptr_t)p,
-		.align = (uintptr_t)p,
-		.n = n,
-		.mode = attr.mode,
-		.watched = attr.mode != VFIOMEM_PRIVATE,
-	};
+	side->addr = (uintptr_t)p;
+	side->n = n;
+	side->align = side->addr;
+	side->granule = 0;
+	side->mode = attr.mode;
+	side->flags = 0;
+	side->ascending = ascending;
+	side->watched = attr.mode != VFIOMEM_PRIVATE;
 	if (attr.mode == VFIOMEM_NONE || (n && side->addr + (n - 1) < side->addr))
 		return -EINVAL;
 	if (!side->watched) {
 		side->width = 8;
+		side->ascending = false;
 		side->any_once = VFIOMEM_ONE_UNALIGNED;
 		return 0;
 	}
@@ -118,7 +123,8 @@ int vfiomem_side(struct side *side, struct vfiomem_attr attr,
 		return -EOPNOTSUPP;
 
 	side->width = side_width(attr, ascending, write);
-	side->ascending = ascending;
+	if (one && n <= side->width)
+		side->align = 0;
 	if (n && granular) {
 		side->granule = side_granule(write ? side->addr + n : side->addr,
 					     n, side->width,
@@ -131,13 +137,17 @@ int vfiomem_side(struct side *side, struct vfiomem_attr attr,
 	if (!write && !ascending && attr.mode == VFIOMEM_WRITECOMBINE &&
 	    attr.access & VFIOMEM_READ_IDEMPOTENT)
 		side->flags |= RUN_STREAM;
-	if (VFIOMEM_ONE_UNALIGNED && unaligned && !granular && is_scalar(n) &&
-	    n <= side->width)
-		side->align = 0;
 	side->any_once = VFIOMEM_ONE_UNALIGNED && unaligned && !ascending &&
 			 attr.mode == VFIOMEM_NORMAL && !attr.max_width &&
 			 attr.access & VFIOMEM_VECTOR && !is_scalar(n);
 	return 0;
+}
+
+int vfiomem_side(struct side *side, struct vfiomem_attr attr,
+		 const volatile void *p, size_t n, unsigned int order,
+		 bool write)
+{
+	return fill_side(side, attr, p, n, order, write);
 }
 
 /* A copy whose every access is one that @dst wants. */
@@ -234,10 +244,10 @@ int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
 	struct side to, from;
 	int err;
 
-	err = vfiomem_side(&to, dst_attr, dst, n, order, true);
+	err = fill_side(&to, dst_attr, dst, n, order, true);
 	if (!err)
-		err = vfiomem_side(&from, src_attr, src, n, order, false);
-	if (!err)
+		err = fill_side(&from, src_attr, src, n, order, false);
+	if (!err && order)
 		err = vfiomem_check_order(order, from.watched, to.watched);
 	if (err || !n)
 		return err;

@@ -12,7 +12,8 @@
  *	arch_copy16s() ...	accesses of more than 8 bytes, over a range
  *	arch_relaxed()		the fastest copy that touches each byte once
  *	arch_relaxed_short()	the same without a call, if it can
- *	arch_separate()		barrier between two accesses of ASCENDING order
+ *	arch_realign()		copy lines that lie differently; may be absent
+ *	arch_separate*()	barrier between two accesses of ASCENDING order
  *	arch_before_publish()	barrier before the granule of PUBLISH
  *	arch_publish()		that and the granule
  *	arch_after_acquire()	barrier after the granule of ACQUIRE
@@ -79,6 +80,7 @@ enum run_flags {
 	RUN_STREAM	= 1 << 0,	/* reads may fetch whole lines */
 	RUN_SEPARATE_RD	= 1 << 1,	/* barrier after each, for reads */
 	RUN_SEPARATE_WR	= 1 << 2,	/* barrier after each, for writes */
+	RUN_ANY		= RUN_STREAM | RUN_SEPARATE_RD | RUN_SEPARATE_WR,
 };
 
 /*

@@ -71,6 +71,24 @@ static inline void arch_before_stream(void)
 {
 }
 
+static inline bool arch_can_realign(unsigned int dst_width,
+				    unsigned int src_width)
+{
+	(void)dst_width;
+	(void)src_width;
+	return false;
+}
+
+static inline void arch_realign(volatile void *dst, const volatile void *src,
+				size_t pairs, char *first, size_t held)
+{
+	(void)dst;
+	(void)src;
+	(void)pairs;
+	(void)first;
+	(void)held;
+}
+
 static inline bool arch_relaxed_short(volatile void *dst,
 				      const volatile void *src, size_t n)
 {

@@ -24,6 +24,7 @@ enum x86_isa {
 	X86_AVX512	= 1 << 4,	/* F, BW and VL */
 	X86_ATOMIC16	= 1 << 5,	/* aligned 16-byte moves are atomic */
 	X86_HYPERVISOR	= 1 << 6,
+	X86_VBMI	= 1 << 7,	/* with AVX512: two-source byte permutes */
 };
 
 /* What the CPU has; 0 until somebody asks.  Tests may write it. */
@@ -288,6 +289,23 @@ bool arch_relaxed_short(volatile void *to, const volatile void *from, size_t n)
 	}
 	return true;
 }
+
+/*
+ * Whether lines of 64 bytes can go from one aligned place to another that lies
+ * differently within its lines, without a stage.
+ */
+static inline bool arch_can_realign(unsigned int dst_width,
+				    unsigned int src_width)
+{
+	const unsigned int both = X86_AVX512 | X86_VBMI;
+
+	return dst_width == 64 && src_width == 64 &&
+	       (x86_isa() & both) == both;
+}
+
+/* Copy pairs of lines: @held bytes at @first, then those of @src, to @dst. */
+void arch_realign(volatile void *dst, const volatile void *src, size_t pairs,
+		  char *first, size_t held) VFIOMEM_HIDDEN;
 
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)

@@ -55,8 +55,11 @@ unsigned int vfiomem_x86_detect(void)
 			if (b & bit_AVX2)
 				isa |= X86_AVX2;
 			if ((b & f_bw_vl) == f_bw_vl &&
-			    (saved & XCR0_ZMM) == XCR0_ZMM)
+			    (saved & XCR0_ZMM) == XCR0_ZMM) {
 				isa |= X86_AVX512;
+				if (c & bit_AVX512VBMI)
+					isa |= X86_VBMI;
+			}
 		}
 	}
 	__atomic_store_n(&vfiomem_x86_isa, isa, __ATOMIC_RELAXED);
@@ -99,4 +102,49 @@ void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src, size_t n)
 			       arch_width(VFIOMEM_NORMAL, false, true),
 			       VFIOMEM_NORMAL, 0);
 	}
+}
+
+/* 0 to 127: 64 of them from n on pick bytes n to n + 63 of two vectors. */
+static const uint8_t indices[128] = {
+#define FOUR(n)		(n), (n) + 1, (n) + 2, (n) + 3
+#define SIXTEEN(n)	FOUR(n), FOUR((n) + 4), FOUR((n) + 8), FOUR((n) + 12)
+	SIXTEEN(0), SIXTEEN(16), SIXTEEN(32), SIXTEEN(48),
+	SIXTEEN(64), SIXTEEN(80), SIXTEEN(96), SIXTEEN(112),
+};
+
+/*
+ * Each line is read once and written once, both aligned; what is left of one
+ * waits in a register for the next.  The last @held bytes are put back to
+ * @first.  Bytes before @first are only passed over, under a mask.
+ */
+void arch_realign(volatile void *dst, const volatile void *src, size_t pairs,
+		  char *first, size_t held)
+{
+	const uint64_t mask = held ? ~0ULL << (64 - held) : 0;
+	char *const line = first + held - 64;
+
+	__asm__ __volatile__("kmovq %[mask], %%k1\n\t"
+			     "vmovdqu64 (%[indices]), %%zmm18\n\t"
+			     "vmovdqu8 (%[line]), %%zmm16%{%%k1%}%{z%}\n"
+			     "1:\n\t"
+			     "vmovdqu64 (%[src]), %%zmm17\n\t"
+			     "vpermt2b %%zmm17, %%zmm18, %%zmm16\n\t"
+			     "vmovdqu64 %%zmm16, (%[dst])\n\t"
+			     "vmovdqu64 64(%[src]), %%zmm16\n\t"
+			     "vpermt2b %%zmm16, %%zmm18, %%zmm17\n\t"
+			     "vmovdqu64 %%zmm17, 64(%[dst])\n\t"
+			     "add $128, %[src]\n\t"
+			     "add $128, %[dst]\n\t"
+			     "dec %[pairs]\n\t"
+			     "jnz 1b\n\t"
+			     "vmovdqu8 %%zmm16, (%[line])%{%%k1%}"
+			     : [dst] "+r" (dst), [src] "+r" (src),
+			       [pairs] "+r" (pairs)
+			     : [indices] "r" (indices + 64 - held),
+			       [mask] "r" (mask), [line] "r" (line)
+			     : "memory", "cc"
+#ifdef __AVX512F__
+			     , "k1" X86_UPPER
+#endif
+			     );
 }

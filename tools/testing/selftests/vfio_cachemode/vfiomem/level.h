@@ -27,6 +27,8 @@ static const struct level levels[] = {
 	  X86_ATOMIC16 },
 	{ "avx512-vm", 64, 64, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_AVX512 |
 	  X86_ATOMIC16 | X86_HYPERVISOR },
+	{ "avx512-vbmi", 64, 64, 16, X86_KNOWN | X86_SSE41 | X86_AVX | X86_AVX2 | X86_AVX512 |
+	  X86_ATOMIC16 | X86_VBMI },
 #elif defined(__aarch64__)
 	{ "no-lse2", 16, 64, 8, 0 },
 	{ "lse2", 16, 64, 16, 0 },
@@ -54,6 +56,8 @@ static inline const struct level *level_set(const char *name)
 	if (l->isa & X86_AVX512)
 		have &= __builtin_cpu_supports("avx512bw") &&
 			__builtin_cpu_supports("avx512vl");
+	if (l->isa & X86_VBMI)
+		have &= !!__builtin_cpu_supports("avx512vbmi");
 	vfiomem_x86_isa = l->isa;
 #elif defined(__aarch64__)
 	/* LSE2 is the CPU's: the emulator is told which one to be. */
