@@ -2,7 +2,9 @@
 /*
  * The driver on coherent parts that the mock plays, in a guest.
  *
- *	driver_test PROFILE BDF [PROFILE BDF]...
+ *	driver_test TESTS PROFILE BDF [PROFILE BDF]...
+ *
+ * TESTS is words, or "all" for all but those that end a part's life.
  *
  * Each part is tested by a process of its own, all at the same time, and the
  * results are printed when it is done.  The mock is told through its window
@@ -828,7 +830,12 @@ static void test_remove(void)
 	CHECK_EQ(ended(remover, 20000), 0);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
 	CHECK_EQ(access(path, F_OK), -1);
-	CHECK_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);
+	/*
+	 * Its own bus alone: a scan of all of them takes the others' functions
+	 * off their bus for moments, in which they read all ones.
+	 */
+	snprintf(path, sizeof(path), "/sys/class/pci_bus/%.7s/rescan", bdf);
+	CHECK_EQ(write_file(path, "1"), 0);
 	device = open_part();
 	area = coherent(device.fd);
 	touch(map_area(device.fd, &area, 0, 4096, 0));
@@ -892,6 +899,7 @@ static const struct test {
 	const char *name;
 	void (*run)(void);
 	const char *only;	/* profiles, or NULL for all: slow tests */
+	bool last;		/* not in "all": nothing can be tested after it */
 } tests[] = {
 	{ "bind", test_bind },
 	{ "carve-out", test_carve_out },
@@ -919,7 +927,7 @@ static const struct test {
 	{ "fault-silent", test_fault_silent, "gh200-mig gb200" },
 	{ "remove-rescan", test_remove },
 	{ "shadowed-bars", test_shadowed },
-	{ "lost", test_lost },
+	{ "lost", test_lost, .last = true },
 };
 
 #define TESTS		(sizeof(tests) / sizeof(*tests))
@@ -960,14 +968,19 @@ static enum result run(const struct test *test)
 	return WEXITSTATUS(status) ? FAILED : PASSED;
 }
 
-static void run_all(enum result *results)
+static bool selected(const struct test *test, const char *wanted)
 {
-	const char *wanted = getenv("TESTS");
+	if (strcmp(wanted, "all"))
+		return has_word(wanted, test->name);
+	return !test->last && (!test->only || has_word(test->only, part->name));
+}
+
+static void run_all(enum result *results, const char *wanted)
+{
 	size_t i;
 
 	for (i = 0; i < TESTS; i++)
-		if ((!tests[i].only || has_word(tests[i].only, part->name)) &&
-		    (!wanted || !*wanted || has_word(wanted, tests[i].name)))
+		if (selected(&tests[i], wanted))
 			results[i] = run(&tests[i]);
 }
 
@@ -980,13 +993,13 @@ int main(int argc, char **argv)
 	enum result (*results)[TESTS] =
 		mmap(NULL, sizeof(*results) * PARTS_MAX, PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	const int parts = (argc - 1) / 2;
+	const int parts = (argc - 2) / 2;
 	pid_t pids[PARTS_MAX];
 	size_t j;
 	int i;
 
-	if (argc < 3 || !(argc & 1) || parts > PARTS_MAX) {
-		fprintf(stderr, "usage: driver_test PROFILE BDF...\n");
+	if (argc < 4 || argc & 1 || parts > PARTS_MAX) {
+		fprintf(stderr, "usage: driver_test TESTS PROFILE BDF...\n");
 		return 2;
 	}
 	ktap_start();
@@ -994,11 +1007,11 @@ int main(int argc, char **argv)
 		pids[i] = fork();
 		if (pids[i])
 			continue;
-		part = profile_find(argv[1 + 2 * i]);
-		bdf = argv[2 + 2 * i];
+		part = profile_find(argv[2 + 2 * i]);
+		bdf = argv[3 + 2 * i];
 		if (!part)
-			fatal("no profile %s", argv[1 + 2 * i]);
-		run_all(results[i]);
+			fatal("no profile %s", argv[2 + 2 * i]);
+		run_all(results[i], argv[1]);
 		exit(0);
 	}
 	for (i = 0; i < parts; i++) {
@@ -1009,7 +1022,7 @@ int main(int argc, char **argv)
 			if (results[i][j] != PASSED && *why[results[i][j]])
 				printf("# %s\n", why[results[i][j]]);
 			ktap_result(results[i][j] == PASSED, "%s %s",
-				    argv[1 + 2 * i], tests[j].name);
+				    argv[2 + 2 * i], tests[j].name);
 		}
 	}
 	return ktap_finish();
