@@ -4,6 +4,8 @@
  */
 
 #include <kunit/test.h>
+#include <linux/bits.h>
+#include <linux/errno.h>
 #include <linux/sizes.h>
 #include <linux/vfio_pci_core.h>
 
