@@ -145,6 +145,8 @@ static const char *judge_access(const struct model_side *s,
 {
 	unsigned int W = model_width(s);
 	bool masks = loose(s) && e->flags & MODEL_MASKED;
+	bool wide = loose(s) && s->access & VFIO_MMAP_ACCESS_VECTOR &&
+		    !s->max_width;
 	bool forbidden;
 
 	if (e->addr < s->p || e->addr + e->width > s->p + s->n)
@@ -157,7 +159,7 @@ static const char *judge_access(const struct model_side *s,
 		return "once: an access in the wrong direction";
 	if (e->flags & MODEL_STRING)
 		return "order: a string instruction";
-	if (e->width > W)
+	if (e->width > W && !wide)
 		return "exact: an access wider than is allowed";
 	if (popcount(e->width) != 1 && !masks)
 		return "natural: a width that is no power of two";

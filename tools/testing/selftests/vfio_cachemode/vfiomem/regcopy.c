@@ -159,7 +159,7 @@ int main(void)
 				  VFIOMEM_PUBLISH), "our copy to the registers, PUBLISH");
 	marker(&edu, 4);
 	libc_test("memcpy()", libc_copy, edu.p + DMA, SIZE);
-	libc_test("memset()", libc_fill, edu.p + 4096, 4096);
+	libc_test("memset()", libc_fill, edu.p + 4097, 93);
 	marker(&edu, 5);
 
 	libc_test("memcpy()", libc_copy, memory.p, 93);
