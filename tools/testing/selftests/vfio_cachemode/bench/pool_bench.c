@@ -246,7 +246,7 @@ static void bench_herd(void)
 
 struct lookup {
 	struct vfiomem_space *space;
-	unsigned int ranges;
+	unsigned int ranges;	/* a power of two */
 	bool same;
 };
 
@@ -259,7 +259,7 @@ static void map_direct(void *arg, size_t times)
 	for (size_t i = 0; i < times; i++) {
 		n = n * 6364136223846793005 + 1442695040888963407;
 		if (vfiomem_space_try_map(l->space, l->same ? 64 :
-					  (n >> 40) % l->ranges * 8192 + 64, 64,
+					  (n >> 40 & (l->ranges - 1)) * 8192 + 64, 64,
 					  VFIOMEM_MAP_READ, NULL, &m))
 			abort();
 		bench_use(m.ptr);
