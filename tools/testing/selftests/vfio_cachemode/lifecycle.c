@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -126,6 +128,45 @@ TEST(bind_and_unbind)
 	EXPECT_TRUE(same_iomem(bound, iomem()));
 	free(unbound);
 	free(bound);
+}
+
+/* Whoever has it open is asked to give it back, if they gave an eventfd. */
+TEST(unbind_asks_the_user)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} irq = {
+		.set = {
+			.argsz = sizeof(irq),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_REQ_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+	struct pollfd asked = { .fd = irq.fd, .events = POLLIN };
+	struct vfio_device device;
+	int status;
+	pid_t pid;
+
+	vfio_bind(gpu_bdf(), driver_name());
+	vfio_open(&device, gpu_bdf());
+	ASSERT_EQ(0, ioctl(device.fd, VFIO_DEVICE_SET_IRQS, &irq));
+	EXPECT_EQ(0, poll(&asked, 1, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		vfio_close(&device);
+		_exit(__vfio_bind(gpu_bdf(), NULL) ? 1 : 0);
+	}
+	EXPECT_EQ(1, poll(&asked, 1, 5000));
+	vfio_close(&device);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	close(irq.fd);
+	vfio_bind(gpu_bdf(), driver_name());
 }
 
 /* Unbinding waits for the last close, and the mapping is a use as well. */

@@ -654,7 +654,7 @@ TEST_F_TIMEOUT(huge, killed_while_reading, 60)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	TH_LOG("gone after %llu ms", (unsigned long long)(now_ms() - start));
-	EXPECT_GE(1000, now_ms() - start);
+	EXPECT_GE(5000, now_ms() - start);
 	munmap(p, size);
 }
 
