@@ -144,7 +144,7 @@ TEST(two_functions_with_one_memory)
 	struct area area;
 
 	vfio_bind(gpu_bdf(), driver_name());
-	expect_refused(_metadata, function(TWIN), "overlaps");
+	expect_refused(_metadata, function(TWIN), "/proc/iomem");
 	/* The first one has not suffered. */
 	vfio_open(&device, gpu_bdf());
 	EXPECT_TRUE(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL, &area));
@@ -152,7 +152,7 @@ TEST(two_functions_with_one_memory)
 	vfio_bind(gpu_bdf(), NULL);
 	/* When it is gone the other may have the memory. */
 	EXPECT_EQ(0, __vfio_bind(function(TWIN), driver_name()));
-	expect_refused(_metadata, gpu_bdf(), "overlaps");
+	expect_refused(_metadata, gpu_bdf(), "/proc/iomem");
 	vfio_bind(function(TWIN), NULL);
 }
 
