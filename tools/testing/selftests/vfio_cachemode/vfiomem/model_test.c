@@ -65,7 +65,8 @@ static size_t legal(const struct model_side *s, struct model_event *ev)
 	if (model_count(s) == 1) {	/* promise 1, aligned or not */
 		ev[0] = (struct model_event){
 			.addr = s->p, .width = n,
-			.kind = s->dir == MODEL_WRITE ? MODEL_STORE : MODEL_LOAD };
+			.kind = s->dir == MODEL_WRITE ? MODEL_STORE : MODEL_LOAD,
+			.flags = n == 16 && s->arch == MODEL_ARM64 ? MODEL_PAIR : 0 };
 		ev[1] = barrier;
 		return 2;
 	}
