@@ -236,7 +236,7 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
 	return side_width(attr, order & ascending, write);
 }
 
-static __attribute__((__noinline__))
+static APART
 int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
 			struct vfiomem_attr src_attr, const volatile void *src,
 			size_t n, unsigned int order)
@@ -305,7 +305,7 @@ static inline unsigned int granule_at(uintptr_t address, size_t n)
  * The orders that such memory can have, where one side has none, or the same.
  * An aligned scalar is all granule.
  */
-static __attribute__((__noinline__))
+static APART
 int publish_any(volatile char *dst, const volatile char *src, size_t n)
 {
 	const unsigned int g = granule_at((uintptr_t)dst + n, n);
@@ -317,7 +317,7 @@ int publish_any(volatile char *dst, const volatile char *src, size_t n)
 }
 
 /* More than 8 bytes.  Has no stack frame, and ends in a jump if need be. */
-static __attribute__((__noinline__))
+static APART __attribute__((__aligned__(64)))
 int publish(volatile char *dst, const volatile char *src, size_t n)
 {
 	const uintptr_t end = ((uintptr_t)dst + n) | 8;
@@ -330,7 +330,7 @@ int publish(volatile char *dst, const volatile char *src, size_t n)
 	return 0;
 }
 
-static __attribute__((__noinline__))
+static APART
 int acquire(volatile char *dst, const volatile char *src, size_t n)
 {
 	const unsigned int g = granule_at((uintptr_t)src, n);
@@ -343,14 +343,14 @@ int acquire(volatile char *dst, const volatile char *src, size_t n)
 }
 
 /* Not inlined, so that the caller needs no stack for what it seldom does. */
-static __attribute__((__noinline__))
+static APART
 int relaxed(volatile void *dst, const volatile void *src, size_t n)
 {
 	arch_relaxed(dst, src, n);
 	return 0;
 }
 
-static __attribute__((__noinline__))
+static APART
 int ascend(volatile char *dst, const volatile char *src, size_t n,
 	   bool dst_watched, bool src_watched)
 {
@@ -369,7 +369,7 @@ int ascend(volatile char *dst, const volatile char *src, size_t n,
 }
 
 /* What is not the most common. */
-static __attribute__((__noinline__))
+static APART
 int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	       struct vfiomem_attr src_attr, const volatile void *src,
 	       size_t n, unsigned int order)
@@ -393,6 +393,8 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 		     (dst_watched && !(apart & 15))))
 			return ascend(dst, src, n, dst_watched, src_watched);
 	} else if (order == VFIOMEM_RELAXED && is_scalar(n) &&
+		   !((((uintptr_t)dst + n - 1) < (uintptr_t)dst) |
+		     (((uintptr_t)src + n - 1) < (uintptr_t)src)) &&
 		   vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
 		   vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
 		   mode_is_accessible(dst_attr.mode) &&
@@ -403,6 +405,8 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	return copy_checked(dst_attr, dst, src_attr, src, n, order);
 }
 
+
+__attribute__((__aligned__(64)))
 int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order)
@@ -412,8 +416,14 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 	const uint64_t other = not_anything(dst_attr, src_attr) | top;
 
 	if (likely(!(other | order))) {
-		if (is_scalar(n))
-			copy_scalar(dst, src, n);
+		if (n == 8)
+			copy64(dst, src);
+		else if (n == 4)
+			copy32(dst, src);
+		else if (n == 2)
+			copy16(dst, src);
+		else if (n == 1)
+			copy8(dst, src);
 		else if (!arch_relaxed_short(dst, src, n))
 			return relaxed(dst, src, n);
 		return 0;

@@ -31,6 +31,17 @@
 
 #define VFIOMEM_HIDDEN	__attribute__((__visibility__("hidden")))
 
+/*
+ * A function that is called as it is written: not inlined, and its arguments
+ * not taken apart into more than there are registers for, which would turn a
+ * jump to it into a call with a stack frame around it.
+ */
+#if defined(__clang__)
+#define APART	__attribute__((__noinline__))
+#else
+#define APART	__attribute__((__noipa__))
+#endif
+
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 

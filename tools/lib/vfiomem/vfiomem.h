@@ -540,22 +540,24 @@ void vfiomem_store_pieces(struct vfiomem_attr attr, volatile void *p,
 /*
  * Whether one access of @size bytes at @p is right: it is no wider than the
  * limit (max_width - 1 makes "none" the largest value), and @p is aligned or
- * need not be.  The common case is one branch.
+ * need not be.  What depends on the attribute alone comes first: a loop over
+ * one piece of memory then tests one bit.
  */
 static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
 					const volatile void *p,
 					unsigned int size)
 {
-	const uintptr_t too_wide = (uint16_t)(attr.max_width - 1U) < size - 1 ||
-				   (!VFIOMEM_ALL_MODES &&
-				    attr.mode != VFIOMEM_NORMAL);
-	const uintptr_t unaligned = (uintptr_t)p & (size - 1);
+	const unsigned int fits =
+		((uint16_t)(attr.max_width - 1U) >= size - 1) &
+		(VFIOMEM_ALL_MODES | (attr.mode == VFIOMEM_NORMAL));
+	const unsigned int anywhere =
+		VFIOMEM_ONE_UNALIGNED & fits &
+		((attr.access & VFIOMEM_UNALIGNED) != 0) &
+		((attr.mode <= VFIOMEM_NORMAL) | (attr.mode == VFIOMEM_PRIVATE));
 
-	if (__builtin_expect(!(unaligned | too_wide), 1))
+	if (__builtin_expect(anywhere, 1))
 		return 1;
-	return VFIOMEM_ONE_UNALIGNED && !too_wide &&
-	       attr.access & VFIOMEM_UNALIGNED &&
-	       (attr.mode <= VFIOMEM_NORMAL || attr.mode == VFIOMEM_PRIVATE);
+	return fits && ((uintptr_t)p & (size - 1)) == 0;
 }
 
 /*
@@ -583,6 +585,9 @@ vfiomem_load##bits(struct vfiomem_attr attr, const volatile void *p)	       \
 	if (__builtin_expect(!vfiomem_is_one_access(attr, p, bits / 8), 0))    \
 		return (uint##bits##_t)vfiomem_load_pieces(attr, p, bits / 8); \
 	VFIOMEM_RAW_LOAD(bits, value, p);				       \
+	/* As the instruction says; the compiler need not extend it again. */  \
+	if (value > UINT##bits##_MAX)					       \
+		__builtin_unreachable();				       \
 	return (uint##bits##_t)value;					       \
 }									       \
 VFIOMEM_INLINE void							       \
@@ -737,8 +742,15 @@ vfiomem_region_area(const struct vfiomem_region *region, uint64_t offset)
 	while (n > 1) {
 		uint32_t half = n / 2;
 
-		/* No branch: nobody can tell which half it will be. */
-		area += half & -(uint32_t)(area[half].offset <= offset);
+		/*
+		 * A branch, and nothing that the compiler could make of it:
+		 * most lookups find what the last one did, and need not wait
+		 * for the comparison then.
+		 */
+		if (area[half].offset <= offset) {
+			area += half;
+			__asm__("" : "+r" (area));
+		}
 		n -= half;
 	}
 	/* Wraps around, to more than any size, below the area. */
