@@ -51,6 +51,19 @@ out_unlock_memory:
 	return ret;
 }
 
+/* Have the fault taken again, unless waiting is no use. */
+static vm_fault_t wait_for_reset(struct cachemode_region *region)
+{
+	switch (cachemode_ready_wait(region, FAULT_WAIT_MS)) {
+	case 0:
+	case -EAGAIN:
+	case -EINTR:
+		return VM_FAULT_NOPAGE;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
 static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -61,7 +74,6 @@ static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
 	bool not_ready = false;
 	unsigned long pfn;
 	vm_fault_t ret;
-	int err;
 
 	/* The VMA lies within its area, so an entry within it does too. */
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
@@ -73,10 +85,8 @@ static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
 	ret = insert(region, vmf, pfn, order, &not_ready);
 	if (ret & VM_FAULT_FALLBACK)
 		return ret;
-	if (not_ready) {
-		err = cachemode_ready_wait(region, FAULT_WAIT_MS);
-		ret = err == -ETIMEDOUT ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
-	}
+	if (not_ready)
+		ret = wait_for_reset(region);
 	cachemode_stats_fault(region, order, !not_ready && ret == VM_FAULT_NOPAGE);
 	return ret;
 }

@@ -191,12 +191,16 @@ int cachemode_ready_probe(struct cachemode_device *cdev)
 	int ret;
 
 	ret = pci_enable_device(pdev);
-	if (ret)
+	if (ret) {
+		pci_err(pdev, "can't be enabled: %pe\n", ERR_PTR(ret));
 		return ret;
+	}
 	if (cdev->ready_by == CACHEMODE_READY_BAR0) {
 		ret = pci_request_selected_regions(pdev, BIT(0), KBUILD_MODNAME);
-		if (ret)
+		if (ret) {
+			pci_err(pdev, "BAR 0 is in use: %pe\n", ERR_PTR(ret));
 			goto err_disable;
+		}
 		bar0 = pci_iomap(pdev, 0, BAR0_MIN_SIZE);
 		if (!bar0) {
 			ret = -ENOMEM;
