@@ -80,7 +80,10 @@ static size_t legal(const struct model_side *s, struct model_event *ev)
 			.addr = s->p + n - g, .width = g };
 	for (i = 0; i < count; i++) {
 		ev[k] = plain[i];
-		ev[k++].kind = s->dir == MODEL_WRITE ? MODEL_STORE : MODEL_LOAD;
+		ev[k].kind = s->dir == MODEL_WRITE ? MODEL_STORE : MODEL_LOAD;
+		if (ev[k].width == 16 && s->arch == MODEL_ARM64)
+			ev[k].flags = MODEL_PAIR;
+		k++;
 		ev[k++] = barrier;
 	}
 	return k;
