@@ -2,20 +2,17 @@
 /*
  * libvfiomem on trapped BARs of the mock, in a guest.
  *
- *	lib_test nic BDF
- *	lib_test doorbell BDF
+ *	lib_test nic|doorbell|msix-middle BDF
  *
  * The driver reports what the BARs are, the library maps and accesses them,
  * and the mock logs what reaches the device.  lib_judge reads that log on the
  * host; what the mock's own rules say is checked here.
  */
 #include <errno.h>
-#include <linux/pci_regs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,6 +22,7 @@
 #include "../vfio_test.h"
 #include "../vfiomem/ktap.h"
 #include "device.h"
+#include "guest.h"
 #include "lib_calls.h"
 #include "window.h"
 
@@ -76,7 +74,15 @@ static void descending(volatile uint8_t *to, const uint8_t *from, size_t n)
 		to[n] = from[n];
 }
 
-/* Do a call on @bar's map, between two marks.  Return: the library's answer. */
+/* What follows belongs to no call. */
+static void end_calls(void)
+{
+	const struct call end = { .kind = CALL_END };
+
+	window_mark(bdf, call_mark(&end));
+}
+
+/* Mark a call and do it on @bar's map.  Return: the library's answer. */
 static int do_call(const struct call *c, volatile uint8_t *bar,
 		   struct vfiomem_attr attr)
 {
@@ -85,7 +91,6 @@ static int do_call(const struct call *c, volatile uint8_t *bar,
 	volatile uint8_t *p = bar + c->offset;
 	const unsigned int order = c->order |
 		(c->granule ? VFIOMEM_GRANULE(c->granule) : 0);
-	const struct call end = { .kind = CALL_END };
 	uint64_t value = 0;
 	unsigned int i;
 	int ret = 0;
@@ -141,8 +146,6 @@ static int do_call(const struct call *c, volatile uint8_t *bar,
 	case CALL_KINDS:
 		break;
 	}
-	window_mark(bdf, call_mark(&end));
-
 	/* What was read is what the device holds: the judge knows both. */
 	if (!ret && (c->kind == CALL_COPY_FROM || c->kind == CALL_LOAD)) {
 		uint64_t seen = 0;
@@ -217,6 +220,7 @@ static void exact_and_minimal(volatile uint8_t *bar, unsigned int index,
 			calls++;
 		}
 	}
+	end_calls();
 	ktap_result(!refused, "BAR %u, width up to %u: %u calls", index,
 		    attr.max_width, calls);
 	if (refused)
@@ -242,6 +246,7 @@ static void broken_copies(volatile uint8_t *bar, unsigned int index,
 			c.order = 0;
 		}
 	}
+	end_calls();
 }
 
 /* arm64 libc's memcpy() dies of unaligned accesses there: see that it does. */
@@ -289,7 +294,6 @@ static void test_nic(void)
 
 #define WINDOW_START	0x1000
 #define DOORBELL	0x2000
-#define IOVA		0x40000000ULL
 #define DONE		(IOVA + 0x800)
 
 /* Payload of @n bytes with the doorbell behind it, in @buffer. */
@@ -324,22 +328,11 @@ static bool answered(volatile uint32_t *status, uint32_t want)
 /* Payload and doorbell in one call: the order is the library's to keep. */
 static void test_doorbell(uint8_t *bar, struct vfiomem_attr attr)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .iova = IOVA, .size = 4096,
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-	};
-	volatile uint32_t *memory, *status;
+	volatile uint32_t *memory = dma_memory(&device, 4096);
+	volatile uint32_t *status = memory + (DONE - IOVA) / 4;
 	unsigned int n, bad = 0, rung = 0;
 	uint32_t doorbell;
 
-	memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	map.vaddr = (uintptr_t)memory;
-	status = memory + (DONE - IOVA) / 4;
-	if (ioctl(device.container, VFIO_IOMMU_MAP_DMA, &map))
-		fatal("map DMA: %s", strerror(errno));
-	config_write(device.fd, PCI_COMMAND, 2,
-		     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	vfiomem_store64(attr, bar + 0x8000 + ENGINE_DONE, DONE);
 
 	for (n = 1; n < 4096; n += n < 80 ? 1 : 509) {
@@ -433,10 +426,49 @@ static void doorbell_tests(void)
 	forgive();
 }
 
+/* ---- profile msix-middle */
+
+/*
+ * The registers on both sides of the MSI-X table are like any others, and each
+ * vector of the table reaches the one who asked for it.
+ */
+static void test_msix(void)
+{
+	const struct profile *part = profile_find("msix-middle");
+	volatile uint32_t *memory = dma_memory(&device, MIB(1));
+	volatile uint32_t *status = memory + 0x40000 / 4;
+	unsigned int vector, bad = 0;
+	struct vfiomem_attr attr, strict;
+	uint8_t *bar = map_bar(0, &attr);
+	int event[16];
+
+	strict = VFIOMEM_ATTR(attr.mode, 0, 0);
+	exact_and_minimal(bar, 0, part->msix.table - 0x100, strict, 12);
+	exact_and_minimal(bar, 0, part->msix.pba + 0x1000, strict, 12);
+
+	for (vector = 0; vector < 16; vector++)
+		event[vector] = interrupt(&device, VFIO_PCI_MSIX_IRQ_INDEX,
+					  vector);
+	memory[0] = 0x12345678;
+	for (vector = 0; vector < 16; vector++) {
+		*status = 0;
+		start_engine((volatile uint32_t *)(bar + part->engine), IOVA,
+			     IOVA + 0x1000 * (vector + 1), 4, IOVA + 0x40000,
+			     vector);
+		bad += !told(event[vector], status, 5000) ||
+		       *status != ENGINE_OK ||
+		       memory[0x400 * (vector + 1)] != 0x12345678;
+	}
+	ktap_result(!bad, "16 copies, each with %s",
+		    has_interrupts() ? "its own MSI-X vector" :
+				       "its status word");
+	ktap_result(!violations(), "no rule was broken");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3) {
-		fprintf(stderr, "usage: lib_test nic|doorbell BDF\n");
+		fprintf(stderr, "usage: lib_test nic|doorbell|msix-middle BDF\n");
 		return 2;
 	}
 	bdf = argv[2];
@@ -445,6 +477,8 @@ int main(int argc, char **argv)
 	ktap_start();
 	if (!strcmp(argv[1], "nic"))
 		test_nic();
+	else if (!strcmp(argv[1], "msix-middle"))
+		test_msix();
 	else
 		doorbell_tests();
 	return ktap_finish();

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,14 +52,17 @@ int window_do(const char *bdf, char *reply, size_t size, const char *format,
 
 void window_mark(const char *bdf, uint64_t mark)
 {
+	static uint32_t last_high = ~0U;
+	static int fd = -1;
 	uint32_t low = mark, high = mark >> 32;
-	int fd = open_config(bdf);
 
 	if (fd < 0)
-		return;
-	if (pwrite(fd, &high, 4, WINDOW_MARK_HIGH) == 4 &&
-	    pwrite(fd, &low, 4, WINDOW_MARK) == 4) {
-		/* Logged: the write has been answered. */
-	}
-	close(fd);
+		fd = open_config(bdf);
+	/* Each write is a message and its answer: then it is logged. */
+	if (high != last_high &&
+	    pwrite(fd, &high, 4, WINDOW_MARK_HIGH) != 4)
+		abort();
+	last_high = high;
+	if (pwrite(fd, &low, 4, WINDOW_MARK) != 4)
+		abort();
 }

@@ -17,7 +17,10 @@
 int window_do(const char *bdf, char *reply, size_t size, const char *format,
 	      ...) __attribute__((format(printf, 4, 5)));
 
-/* Log a MARK: a number that the log's reader understands. */
+/*
+ * Log a MARK: a number that the log's reader understands.  For one function
+ * only: it stays open.
+ */
 void window_mark(const char *bdf, uint64_t mark);
 
 #endif /* MOCKGPU_WINDOW_H */
