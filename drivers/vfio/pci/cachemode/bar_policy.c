@@ -382,17 +382,18 @@ static int replace_region(struct cachemode_device *cdev, unsigned int index,
  * until the driver is unbound.  Counters of the BAR start again.
  *
  * Context: May sleep.  Takes state_lock.
- * Return: 0, or
- * -EBUSY	the device is open;
- * -ENOENT	there is no such memory BAR;
- * -EACCES	the BAR can't bear it: it is not prefetchable (and @force is
- *		false), the range is MSI-X's, or the kernel maps the BAR itself;
- * -EEXIST	ranges overlap;
- * -ERANGE	a range is empty or ends beyond the BAR;
- * -EINVAL	a range is misaligned, or its width is no width;
- * -EOPNOTSUPP	the memory or the platform can't have that mode;
- * -ENOSPC	there would be too many ranges;
- * or what the kernel said when it could not map the BAR or allocate memory.
+ * Return:
+ * * 0 - done
+ * * -EBUSY - the device is open
+ * * -ENOENT - there is no such memory BAR
+ * * -EACCES - the BAR can't bear it: it is not prefetchable (and @force is
+ *   false), the range is MSI-X's, or the kernel maps the BAR itself
+ * * -EEXIST - ranges overlap
+ * * -ERANGE - a range is empty or ends beyond the BAR
+ * * -EINVAL - a range is misaligned, or its width is no width
+ * * -EOPNOTSUPP - the memory or the platform can't have that mode
+ * * -ENOSPC - there would be too many ranges
+ * * what the kernel said when it could not map the BAR or allocate memory
  */
 int cachemode_bar_set_policy(struct cachemode_device *cdev, unsigned int index,
 			     const struct cachemode_request *requests,

@@ -116,7 +116,7 @@ const struct cachemode_cpu cachemode_cpu = {
 	},
 };
 
-/**
+/*
  * cachemode_effective_mode - the mode that page tables hold
  * @io: the kernel's mapping of the range
  * @size: bytes of it
