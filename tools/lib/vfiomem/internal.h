@@ -9,7 +9,8 @@
  *				memory
  *	ARCH_WIDEST		its widest access, for dropping code
  *	arch_width()		its widest access by mode, order and direction
- *	arch_copy16s() ...	accesses of more than 8 bytes, over a range
+ *	arch_copy16(), ..32()	one access of more than 8 bytes
+ *	arch_copy16s(), ..64s()	such accesses, over a range
  *	arch_relaxed()		the fastest copy that touches each byte once
  *	arch_relaxed_short()	the same without a call, if it can
  *	arch_realign()		copy lines that lie differently; may be absent

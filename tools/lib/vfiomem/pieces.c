@@ -33,17 +33,13 @@ static inline void copy_body(volatile char *dst, const volatile char *src,
 		for (; src != end; dst += 8, src += 8)
 			copy64(dst, src);
 		break;
-#if ARCH_WIDEST >= 16
+#if ARCH_WIDEST > 8
 	case 16:
 		arch_copy16s(dst, src, n, stream);
 		break;
-#endif
-#if ARCH_WIDEST >= 32
 	case 32:
 		arch_copy32s(dst, src, n, stream);
 		break;
-#endif
-#if ARCH_WIDEST >= 64
 	case 64:
 		arch_copy64s(dst, src, n, stream);
 		break;
@@ -53,10 +49,10 @@ static inline void copy_body(volatile char *dst, const volatile char *src,
 }
 
 /* If @n has the bit @width, an access of that width. */
-#define PIECE(width)							       \
+#define PIECE(width, copy)						       \
 	do {								       \
 		if (n & (width)) {					       \
-			copy_body(dst, src, width, width, stream);	       \
+			copy;						       \
 			dst += (width);					       \
 			src += (width);					       \
 		}							       \
@@ -65,35 +61,29 @@ static inline void copy_body(volatile char *dst, const volatile char *src,
 static inline void copy_head(volatile char *dst, const volatile char *src,
 			     size_t n, bool stream)
 {
-	PIECE(1);
-	PIECE(2);
-	PIECE(4);
+	PIECE(1, copy8(dst, src));
+	PIECE(2, copy16(dst, src));
+	PIECE(4, copy32(dst, src));
 #if ARCH_WIDEST > 8
-	PIECE(8);
+	PIECE(8, copy64(dst, src));
+	PIECE(16, arch_copy16(dst, src, stream));
+	PIECE(32, arch_copy32(dst, src, stream));
 #endif
-#if ARCH_WIDEST > 16
-	PIECE(16);
-#endif
-#if ARCH_WIDEST > 32
-	PIECE(32);
-#endif
+	(void)stream;
 }
 
 static inline void copy_tail(volatile char *dst, const volatile char *src,
 			     size_t n, bool stream)
 {
-#if ARCH_WIDEST > 32
-	PIECE(32);
-#endif
-#if ARCH_WIDEST > 16
-	PIECE(16);
-#endif
 #if ARCH_WIDEST > 8
-	PIECE(8);
+	PIECE(32, arch_copy32(dst, src, stream));
+	PIECE(16, arch_copy16(dst, src, stream));
+	PIECE(8, copy64(dst, src));
 #endif
-	PIECE(4);
-	PIECE(2);
-	PIECE(1);
+	PIECE(4, copy32(dst, src));
+	PIECE(2, copy16(dst, src));
+	PIECE(1, copy8(dst, src));
+	(void)stream;
 }
 
 /* With a barrier between one access and the next: no loop is worth tuning. */

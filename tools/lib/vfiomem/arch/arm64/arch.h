@@ -149,15 +149,21 @@ static inline void arch_before_stream(void)
  * A single access is a pair of general registers, which with FEAT_LSE2 is
  * atomic if it is aligned; vectors are not promised to be.
  */
+static inline void arch_copy16(volatile char *dst, const volatile char *src,
+			       bool stream)
+{
+	(void)stream;
+	__asm__ __volatile__("ldp x9, x10, [%1]\n\t"
+			     "stp x9, x10, [%0]"
+			     : : "r" (dst), "r" (src)
+			     : "memory", "x9", "x10");
+}
+
 static inline void arch_copy16s(volatile char *dst, const volatile char *src,
 				size_t n, bool stream)
 {
-	(void)stream;
 	if (n == 16) {
-		__asm__ __volatile__("ldp x9, x10, [%1]\n\t"
-				     "stp x9, x10, [%0]"
-				     : : "r" (dst), "r" (src)
-				     : "memory", "x9", "x10");
+		arch_copy16(dst, src, stream);
 		return;
 	}
 	for (; n >= 64; n -= 64, dst += 64, src += 64)
@@ -172,6 +178,16 @@ static inline void arch_copy16s(volatile char *dst, const volatile char *src,
 				     : : "r" (dst), "r" (src)
 				     : "memory", "v0", "v1", "v2", "v3");
 	ARM64_LOOP(16, "ldr q0, [%1]\n\tstr q0, [%0]");
+}
+
+static inline void arch_copy32(volatile char *dst, const volatile char *src,
+			       bool stream)
+{
+	(void)stream;
+	__asm__ __volatile__("ld1 {v0.16b, v1.16b}, [%1]\n\t"
+			     "st1 {v0.16b, v1.16b}, [%0]"
+			     : : "r" (dst), "r" (src)
+			     : "memory", "v0", "v1");
 }
 
 static inline void arch_copy32s(volatile char *dst, const volatile char *src,

@@ -207,6 +207,26 @@ static inline void arch_copy16s(volatile char *dst, const volatile char *src,
 		X86_LOOP16("movups", "movups");
 }
 
+/* A piece of a run of wider accesses, which promises no atomicity. */
+static inline void arch_copy16(volatile char *dst, const volatile char *src,
+			       bool stream)
+{
+	if (stream && x86_isa() & X86_SSE41)
+		X86_COPY1("movntdqa", "movups", "xmm0");
+	else
+		X86_COPY1("movups", "movups", "xmm0");
+}
+
+/* The same; only accesses of 64 bytes are wider. */
+static inline void arch_copy32(volatile char *dst, const volatile char *src,
+			       bool stream)
+{
+	if (stream)
+		X86_COPY1("vmovntdqa", "vmovdqu64", "ymm16");
+	else
+		X86_COPY1("vmovdqu64", "vmovdqu64", "ymm16");
+}
+
 static inline void arch_copy32s(volatile char *dst, const volatile char *src,
 				size_t n, bool stream)
 {
