@@ -143,9 +143,9 @@ int main(void)
 	       "access", "");
 	for (i = 0; i < n; i++) {
 		snprintf(region, sizeof(region), "%u", areas[i].region);
-		snprintf(offset, sizeof(offset), "%#llx",
+		snprintf(offset, sizeof(offset), "0x%llx",
 			 (unsigned long long)areas[i].a.offset);
-		snprintf(size, sizeof(size), "%#llx",
+		snprintf(size, sizeof(size), "0x%llx",
 			 (unsigned long long)areas[i].a.size);
 		access_names(areas[i].a.access, access, sizeof(access));
 		agrees = user_agrees(device.fd, &areas[i], seen, sizeof(seen));
