@@ -382,7 +382,7 @@ static void config_access(struct device *dev, uint64_t offset, uint32_t width,
 	}
 	i = CAP_EXPRESS + PCI_EXP_DEVCTL + 1;
 	if (offset <= i && offset + width > i &&
-	    data[i - offset] & PCI_EXP_DEVCTL_BCR_FLR >> 8)
+	    data[i - offset] & (PCI_EXP_DEVCTL_BCR_FLR >> 8))
 		device_reset(dev, MOCKLOG_RESET_FLR);
 }
 

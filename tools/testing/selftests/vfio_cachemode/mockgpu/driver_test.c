@@ -212,7 +212,7 @@ static bool has_alias(void)
 
 	if (part->ready == READY_CXL_DVSEC)
 		return true;
-	fd = open(getenv("MODULE"), O_RDONLY);
+	fd = open(getenv("DRIVER_MODULE"), O_RDONLY);
 	size = read(fd, module, sizeof(module));
 	close(fd);
 	snprintf(alias, sizeof(alias), "alias=vfio_pci:v%08Xd%08X", part->vendor,
