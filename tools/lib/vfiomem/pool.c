@@ -64,7 +64,7 @@ struct slot {
 	 * Who holds it; NULL when it is not out. Written under the lock, read
 	 * without: somebody who asks about grants of his own gets the truth.
 	 */
-	_Alignas(64) _Atomic(const void *) owner;
+	const void *_Atomic owner __attribute__((aligned(64)));
 	uint64_t serial;	/* of the last grant */
 	void *ptr;		/* granted: memory plus offset */
 	size_t len;
@@ -76,7 +76,7 @@ struct slot {
 };
 
 struct stripe {
-	_Alignas(64) atomic_uint lock;
+	atomic_uint lock __attribute__((aligned(64)));
 	uint32_t nr_slots;
 	size_t credits;
 	size_t max_credits;
@@ -828,10 +828,12 @@ static size_t count_out(struct vfiomem_pool *pool, const void *owner)
 
 		for (unsigned int k = 0; k < NR_CHUNKS && chunks[k]; k++, n *= 2) {
 			for (size_t j = 0; j < n; j++) {
-				const void *o = atomic_load_explicit(
-					&chunks[k][j].owner, memory_order_relaxed);
+				struct slot *slot = &chunks[k][j];
+				const void *holder;
 
-				out += owner ? o == owner : o != NULL;
+				holder = atomic_load_explicit(&slot->owner,
+							      memory_order_relaxed);
+				out += holder && (!owner || holder == owner);
 			}
 		}
 	}

@@ -38,7 +38,7 @@
 			 VFIOMEM_COHERENT | VFIOMEM_ZERO_LINE)
 
 struct hold {
-	_Alignas(64) atomic_uint count;
+	atomic_uint count __attribute__((aligned(64)));
 };
 
 struct range {
@@ -54,7 +54,7 @@ struct range {
 
 struct entry {
 	atomic_uint_least64_t start;
-	_Atomic(struct range *) range;	/* NULL: nothing there */
+	struct range *_Atomic range;	/* NULL: nothing there */
 };
 
 struct view {
@@ -72,7 +72,7 @@ struct place {
 
 struct vfiomem_space {
 	atomic_uint_least64_t generation;
-	_Atomic(struct view *) views[2];
+	struct view *_Atomic views[2];
 	struct vfiomem_space_options options;
 
 	pthread_mutex_t mutex;		/* for everything below, and changes */
@@ -149,8 +149,8 @@ static inline struct range *find(struct vfiomem_space *space, uint64_t addr,
 
 	for (;;) {
 		uint64_t generation = atomic_load(&space->generation);
-		struct view *view = atomic_load_explicit(
-			&space->views[generation & 1], memory_order_acquire);
+		struct view *view = atomic_load_explicit(&space->views[generation & 1],
+							 memory_order_acquire);
 		size_t n = atomic_load_explicit(&view->n, memory_order_relaxed);
 		struct entry *e = view->entries;
 		uint64_t room;

@@ -512,10 +512,10 @@ VFIOMEM_INLINE void vfiomem_flush_wc(void)
 #if defined(VFIOMEM_LOAD8_INSN)
 #define VFIOMEM_RAW_LOAD(bits, value, p)				       \
 	__asm__ __volatile__(VFIOMEM_LOAD##bits##_INSN			       \
-			     : "=r" (value) : VFIOMEM_ADDRESS (p) : "memory")
+			     : "=r" (value) : VFIOMEM_ADDRESS(p) : "memory")
 #define VFIOMEM_RAW_STORE(bits, value, p)				       \
 	__asm__ __volatile__(VFIOMEM_STORE##bits##_INSN			       \
-			     : : "r" (value), VFIOMEM_ADDRESS (p) : "memory")
+			     : : "r" (value), VFIOMEM_ADDRESS(p) : "memory")
 #else
 /* Compilers leave relaxed atomics whole; only aligned ones come here. */
 #define VFIOMEM_RAW_LOAD(bits, value, p)				       \
@@ -809,7 +809,11 @@ struct vfiomem_pool_options {
 	void *opaque;
 };
 
-/** struct vfiomem_piece - a piece of guest memory: address and length in bytes */
+/**
+ * struct vfiomem_piece - a piece of guest memory
+ * @addr: its first address
+ * @len: bytes
+ */
 struct vfiomem_piece {
 	uint64_t addr;
 	size_t len;
@@ -837,12 +841,13 @@ struct vfiomem_grant {
  * struct vfiomem_buf - a bounce buffer that was granted
  * @ptr: its memory; lies at the same offset within 4096 as the guest address
  * @len: its bytes
- * @serial: private: tells this grant from earlier ones of the same memory
- * @slot: private
+ *
+ * The rest is the library's, and tells this grant from all others.
  */
 struct vfiomem_buf {
 	void *ptr;
 	size_t len;
+	/* private: */
 	uint64_t serial;
 	uint32_t slot;
 	uint32_t reserved;
@@ -872,6 +877,7 @@ struct vfiomem_pool_waiter {
 	struct vfiomem_buf *bufs;
 	struct vfiomem_grant how;
 
+	/* private: */
 	struct vfiomem_pool_waiter *next;
 	const void *thread;
 	size_t total;
@@ -1194,6 +1200,7 @@ struct vfiomem_mapping {
 	size_t len;
 	uint64_t addr;
 
+	/* private: */
 	void *range;
 	struct vfiomem_buf buf;
 	uint32_t flags;
@@ -1221,6 +1228,7 @@ struct vfiomem_space_waiter {
 	struct vfiomem_grant how;
 	struct vfiomem_mapping *mappings;
 
+	/* private: */
 	struct vfiomem_space *space;
 	unsigned int held;
 	struct vfiomem_pool_waiter wait;
@@ -1454,6 +1462,7 @@ int vfiomem_space_fill(struct vfiomem_space *space, uint64_t addr, uint8_t value
  * @ways: over how many targets it interleaves; 0 for a reserved encoding
  * @target: port of the first target; of a host bridge's or a switch's decoder
  * @committed: not 0 if it decodes
+ * @reserved: 0
  */
 struct vfiomem_cxl_decoder {
 	uint64_t base;
@@ -1470,6 +1479,7 @@ struct vfiomem_cxl_decoder {
  * @base: its first address
  * @size: bytes
  * @ways: over how many host bridges it interleaves
+ * @reserved: 0
  */
 struct vfiomem_cxl_window {
 	uint64_t base;
@@ -1497,6 +1507,7 @@ struct vfiomem_cxl_port {
  * @host: where it is mapped
  * @attr: what the mapping is
  * @dynamic: not 0 for dynamic capacity, which is never mapped
+ * @reserved: 0
  */
 struct vfiomem_cxl_backing {
 	uint64_t dpa;
@@ -1537,6 +1548,7 @@ struct vfiomem_cxl_device {
  */
 struct vfiomem_cxl_overlay {
 	uint64_t id;
+	/* private: */
 	uint64_t base;
 	uint64_t size;
 	void *host;

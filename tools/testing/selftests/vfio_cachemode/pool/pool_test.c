@@ -766,7 +766,7 @@ static void test_figures(void)
 	expect_eq(vfiomem_pool_destroy(pool), 0);
 }
 
-/* Two threads that hand one budget to and fro. */
+/* Two threads that hand one budget back and forth. */
 enum { HANDOVERS = 2000 };
 static long switches[2];
 
@@ -866,14 +866,17 @@ int main(void)
 		{ "who holds a grant never waits", test_holder_never_waits },
 		{ "waiters are served in order, and nobody overtakes", test_order },
 		{ "waiters with an eventfd", test_eventfd },
-		{ "a callback may call everything that does not block", test_callback_may_reenter },
+		{ "a callback may call everything that does not block",
+		  test_callback_may_reenter },
 		{ "100000 waiters do not nest on the stack", test_long_queue },
 		{ "cancel, before, while and after the callback runs", test_cancel },
-		{ "a pool closed with buffers out says so and loses none", test_close_with_buffers_out },
+		{ "a pool closed with buffers out says so and loses none",
+		  test_close_with_buffers_out },
 		{ "allocator hooks, and their failure", test_hooks },
 		{ "buffers lie in the caller's arena", test_arena },
 		{ "the budget can change", test_budget_changes },
-		{ "threads that are idle or gone keep no budget", test_idle_threads_keep_nothing },
+		{ "threads that are idle or gone keep no budget",
+		  test_idle_threads_keep_nothing },
 		{ "figures", test_figures },
 		{ "hand-over between two threads", test_hand_over },
 		{ "no thundering herd", test_no_herd },

@@ -13,16 +13,20 @@
 static struct vfiomem_cxl_window window = { .base = WINDOW, .size = 16 * M256, .ways = 1 };
 static struct vfiomem_cxl_decoder bridge_decoders[2];
 static struct vfiomem_cxl_decoder switch_decoders[1];
+
 static struct vfiomem_cxl_port ports[] = {
 	{ .decoders = bridge_decoders, .nr_decoders = 2, .target = 3 },
 	{ .decoders = switch_decoders, .nr_decoders = 1, .target = 5 },
 };
+
 static struct vfiomem_cxl_decoder decoders[4];
 static struct vfiomem_cxl_backing backings[2];
+
 static struct vfiomem_cxl_device device = {
 	.windows = &window, .nr_windows = 1, .ports = ports, .nr_ports = 2,
 	.decoders = decoders, .nr_decoders = 4, .backings = backings, .nr_backings = 2,
 };
+
 static struct vfiomem_range range;
 
 /* Two decoders, a gap of 256 MiB of volatile memory before the second. */
@@ -216,7 +220,8 @@ static void test_overlays(void)
 	uint64_t first;
 
 	program();
-	backings[0].attr = backings[1].attr = VFIOMEM_ATTR_RAM;
+	backings[0].attr = VFIOMEM_ATTR_RAM;
+	backings[1].attr = VFIOMEM_ATTR_RAM;
 	expect_eq(vfiomem_pool_create(&pool, &po), 0);
 	so.pool = pool;
 	expect_eq(vfiomem_space_create(&space, &so), 0);

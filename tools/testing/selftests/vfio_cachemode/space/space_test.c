@@ -674,8 +674,10 @@ int main(void)
 		{ "callbacks see only widths that they take", test_io_widths },
 		{ "read, write and fill across borders", test_borders },
 		{ "lists", test_lists },
-		{ "a removed range lives until its last mapping is back", test_removed_range_lives },
-		{ "callbacks may change the space, and may not wait for it", test_callbacks_may_reenter },
+		{ "a removed range lives until its last mapping is back",
+		  test_removed_range_lives },
+		{ "callbacks may change the space, and may not wait for it",
+		  test_callbacks_may_reenter },
 		{ "waiters", test_waiters },
 	};
 

@@ -367,7 +367,12 @@ static bool run_load(const char *name, bool direct_io, bool expect_direct,
 	run.rounds = rounds;
 	run.direct_io = direct_io;
 	run.troubled = troubled;
-	run.bytes = run.pieces = run.mismatches = run.errors = run.cancelled = run.again = 0;
+	run.bytes = 0;
+	run.pieces = 0;
+	run.mismatches = 0;
+	run.errors = 0;
+	run.cancelled = 0;
+	run.again = 0;
 	run.stop = false;
 	run.disk = open(disk_path, O_RDWR | (direct_io ? O_DIRECT : 0));
 	if (run.disk < 0 || vfiomem_pool_create(&run.pool, &po))
@@ -392,9 +397,9 @@ static bool run_load(const char *name, bool direct_io, bool expect_direct,
 		pthread_join(trouble[i], NULL);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	vfiomem_pool_stats(run.pool, &stats);
-	printf("# %lu KiB in %lu pieces, %.1f s; bounced %lu times, at most %lu bytes at once, %lu waits\n",
-	       run.bytes >> 10, run.pieces,
-	       (to.tv_sec - from.tv_sec) + (to.tv_nsec - from.tv_nsec) / 1e9,
+	printf("# %lu KiB in %lu pieces, %.1f s\n", run.bytes >> 10, run.pieces,
+	       (to.tv_sec - from.tv_sec) + (to.tv_nsec - from.tv_nsec) / 1e9);
+	printf("# bounced %lu times, at most %lu bytes at once, %lu waits\n",
 	       (long)stats.grants, (long)stats.peak, (long)stats.waits);
 	if (troubled)
 		printf("# %u resets; %lu waiters cancelled; %lu times tried again\n",
@@ -505,7 +510,7 @@ int main(int argc, char **argv)
 	run.nr_targets = nr_memories;
 	for (unsigned int i = 0; i < nr_memories; i++)
 		run.targets[i] = &memories[i];
-	run_load("all memories while ranges go, budgets change, waiters are cancelled and the device is reset",
+	run_load("all while ranges go, the device is reset, budgets change, waiters are cancelled",
 		 true, false, 2 * rounds, true);
 	vfio_close(&device);
 	return ktap_finish();
