@@ -30,8 +30,8 @@ static unsigned int round_down_pow2(unsigned int x)
 }
 
 /* W: what the CPU has for that mode, within what the memory takes. */
-static inline unsigned int side_width(struct vfiomem_attr attr, bool ascending,
-			       bool write)
+static inline unsigned int side_width(struct vfiomem_attr attr,
+				      bool ascending, bool write)
 {
 	unsigned int width = arch_width(attr.mode, ascending, write);
 
@@ -238,8 +238,8 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
 
 static APART
 int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
-			struct vfiomem_attr src_attr, const volatile void *src,
-			size_t n, unsigned int order)
+		 struct vfiomem_attr src_attr, const volatile void *src,
+		 size_t n, unsigned int order)
 {
 	struct side to, from;
 	int err;
@@ -404,7 +404,6 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	}
 	return copy_checked(dst_attr, dst, src_attr, src, n, order);
 }
-
 
 __attribute__((__aligned__(64)))
 int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,

@@ -41,7 +41,7 @@ extern const struct fixup __stop_vfiomem_fixups[] VFIOMEM_HIDDEN;
  */
 #define GUARDED_ACCESS(insn, value, p, faulted)				       \
 	__asm__ __volatile__(GUARDED(insn)				       \
-			     : "+r" (value), "+" VFIOMEM_ADDRESS (p),	       \
+			     : "+r" (value), "+" VFIOMEM_ADDRESS(p),	       \
 			       "+r" (faulted)				       \
 			     : : "memory")
 

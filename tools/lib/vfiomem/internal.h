@@ -67,6 +67,7 @@ static inline void copy##bits(volatile void *dst, const volatile void *src)   \
 		memcpy((void *)dst, &part, sizeof(part));		       \
 	}								       \
 }
+
 DEFINE_COPY(8)
 DEFINE_COPY(16)
 DEFINE_COPY(32)

@@ -133,11 +133,11 @@ int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
 		err = vfiomem_check_order(order, from.watched, to.watched);
 	if (err)
 		return err;
+	if (to.ascending || from.ascending)
+		return move_up(&to, &from, distance, scratch, scratch_size);
 	if ((order == VFIOMEM_PLAIN && attr_is_plain(dst_attr) &&
 	     attr_is_plain(src_attr)) || (!from.watched && !to.watched))
 		memmove((void *)dst, (const void *)src, n);
-	else if (to.ascending || from.ascending)
-		return move_up(&to, &from, distance, scratch, scratch_size);
 	else
 		move_down(&to, &from);
 	return 0;

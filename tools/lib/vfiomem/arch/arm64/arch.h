@@ -23,8 +23,8 @@ enum arm64_isa {
 };
 
 /* What the CPU has; 0 until somebody asks.  Tests may write it. */
-extern unsigned int vfiomem_arm64_isa VFIOMEM_HIDDEN;
-unsigned int vfiomem_arm64_detect(void) VFIOMEM_HIDDEN;
+VFIOMEM_HIDDEN extern unsigned int vfiomem_arm64_isa;
+VFIOMEM_HIDDEN unsigned int vfiomem_arm64_detect(void);
 
 static inline unsigned int arch_width(unsigned int mode, bool ascending,
 				      bool write)

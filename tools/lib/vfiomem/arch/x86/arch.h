@@ -28,8 +28,8 @@ enum x86_isa {
 };
 
 /* What the CPU has; 0 until somebody asks.  Tests may write it. */
-extern unsigned int vfiomem_x86_isa VFIOMEM_HIDDEN;
-unsigned int vfiomem_x86_detect(void) VFIOMEM_HIDDEN;
+VFIOMEM_HIDDEN extern unsigned int vfiomem_x86_isa;
+VFIOMEM_HIDDEN unsigned int vfiomem_x86_detect(void);
 
 /* What is known so far: too little is right, too. */
 static inline unsigned int x86_isa_seen(void)
@@ -127,7 +127,7 @@ static inline void arch_before_stream(void)
 
 /* The compiler uses the upper registers only if it was told that they exist. */
 #ifdef __AVX512F__
-#define X86_UPPER	, "xmm16", "xmm17", "xmm18", "xmm19"
+#define X86_UPPER	"xmm16", "xmm17", "xmm18", "xmm19", "k1",
 #else
 #define X86_UPPER
 #endif
@@ -136,7 +136,7 @@ static inline void arch_before_stream(void)
 	__asm__ __volatile__(load " (%1), %%" reg "\n\t"		       \
 			     store " %%" reg ", (%0)"			       \
 			     : : "r" (dst), "r" (src)			       \
-			     : "memory", "xmm0" X86_UPPER)
+			     : X86_UPPER "memory", "xmm0")
 
 #define X86_COPY4(load, store, r0, r1, r2, r3, w1, w2, w3)		       \
 	__asm__ __volatile__(load " (%1), %%" r0 "\n\t"			       \
@@ -148,8 +148,8 @@ static inline void arch_before_stream(void)
 			     store " %%" r2 ", " w2 "(%0)\n\t"		       \
 			     store " %%" r3 ", " w3 "(%0)"		       \
 			     : : "r" (dst), "r" (src)			       \
-			     : "memory", "xmm0", "xmm1", "xmm2", "xmm3"	       \
-			       X86_UPPER)
+			     : X86_UPPER				       \
+			       "memory", "xmm0", "xmm1", "xmm2", "xmm3")
 
 /* Run @one, or @four times it while there are so many, over @n bytes. */
 #define X86_LOOP(width, one, four)					       \
@@ -265,15 +265,12 @@ static inline void x86_copy_masked(volatile char *dst,
 			     "vmovdqu8 (%1), %%zmm16%{%%k1%}%{z%}\n\t"
 			     "vmovdqu8 %%zmm16, (%0)%{%%k1%}"
 			     : : "r" (dst), "r" (src), "r" (~0ULL >> (64 - n))
-			     : "memory"
-#ifdef __AVX512F__
-			     , "k1" X86_UPPER
-#endif
-			     );
+			     : X86_UPPER "memory");
 }
 
+VFIOMEM_HIDDEN
 void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src,
-			 size_t n) VFIOMEM_HIDDEN;
+			 size_t n);
 
 static inline void x86_copy64(volatile char *dst, const volatile char *src)
 {
@@ -324,8 +321,9 @@ static inline bool arch_can_realign(unsigned int dst_width,
 }
 
 /* Copy pairs of lines: @held bytes at @first, then those of @src, to @dst. */
+VFIOMEM_HIDDEN
 void arch_realign(volatile void *dst, const volatile void *src, size_t pairs,
-		  char *first, size_t held) VFIOMEM_HIDDEN;
+		  char *first, size_t held);
 
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)

@@ -142,9 +142,5 @@ void arch_realign(volatile void *dst, const volatile void *src, size_t pairs,
 			       [pairs] "+r" (pairs)
 			     : [indices] "r" (indices + 64 - held),
 			       [mask] "r" (mask), [line] "r" (line)
-			     : "memory", "cc"
-#ifdef __AVX512F__
-			     , "k1" X86_UPPER
-#endif
-			     );
+			     : X86_UPPER "memory", "cc");
 }
