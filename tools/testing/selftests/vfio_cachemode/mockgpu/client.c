@@ -245,7 +245,7 @@ int client_control(struct client *c, const char *line, char *reply,
 				   sizeof(answer) - 1 - filled);
 
 		if (got <= 0)
-			return EPIPE;
+			return -EPIPE;
 		filled += got;
 		answer[filled] = 0;
 	} while (answer[filled - 1] != '\n');
@@ -259,5 +259,5 @@ int client_control(struct client *c, const char *line, char *reply,
 		snprintf(reply, size, "%.*s",
 			 end ? (int)(end - answer) : 0, answer);
 	}
-	return atoi(word + 1);
+	return -atoi(word + 1);
 }

@@ -54,7 +54,7 @@ long client_read(struct client *c, uint32_t region, uint64_t offset,
 long client_write(struct client *c, uint32_t region, uint64_t offset,
 		  uint32_t width, const void *data);
 
-/* A line to the control socket.  Return: its errno; the text goes to @reply. */
+/* A line to the control socket.  Return: 0 or its -errno; the text goes to @reply. */
 int client_control(struct client *c, const char *line, char *reply,
 		   size_t size);
 

@@ -66,14 +66,15 @@ static uint64_t number(const char *command)
 }
 
 /* Reads and writes of a BAR that the mock has seen since a record. */
-static void tally(unsigned int bar, uint64_t from, uint64_t *reads,
-		  uint64_t *writes)
+static void count_accesses(unsigned int bar, uint64_t from, uint64_t *reads,
+			   uint64_t *writes)
 {
-	char reply[WINDOW_REPLY_SIZE];
+	char reply[WINDOW_REPLY_SIZE], *space;
 
 	CHECK_EQ(window_do(bdf, reply, sizeof(reply), "tally %u %" PRIu64, bar,
 			   from), 0);
-	CHECK_EQ(sscanf(reply, "%" SCNu64 " %" SCNu64, reads, writes), 2);
+	*reads = strtoull(reply, &space, 0);
+	*writes = strtoull(space, NULL, 0);
 }
 
 /* The record with this number, as "KIND barN 0xOFFSET width N data 0xDATA". */
@@ -129,7 +130,7 @@ static volatile uint32_t *map_registers(int fd)
 
 enum reset_kind { RESET_FLR, RESET_HOT, RESET_SYSFS };
 
-static int reset(const struct vfio_device *device, enum reset_kind kind)
+static int reset_part(const struct vfio_device *device, enum reset_kind kind)
 {
 	struct {
 		struct vfio_pci_hot_reset header;
@@ -279,7 +280,7 @@ static void test_config(void)
 	config_write(device.fd, PCI_BASE_ADDRESS_5, 4, 0x12);
 	CHECK_EQ(config_read(device.fd, PCI_BASE_ADDRESS_5, 4), 0x12);
 	/* None of that is for the device. */
-	tally(MOCKLOG_CONFIG, from, &reads, &writes);
+	count_accesses(MOCKLOG_CONFIG, from, &reads, &writes);
 	CHECK_EQ(writes, 0);
 	CHECK_EQ(config_read(device.fd, PCI_VENDOR_ID, 2), part->vendor);
 	CHECK_EQ(config_read(device.fd, PCI_DEVICE_ID, 2), part->device);
@@ -340,17 +341,17 @@ static void ready_after(enum reset_kind kind, const char *late)
 	DO("after-reset %s 600", late);
 	from = number("count");
 	start = now_ms();
-	CHECK_EQ(reset(&device, kind), 0);
+	CHECK_EQ(reset_part(&device, kind), 0);
 	CHECK_EQ(*p, 0x1234);
 	CHECK(now_ms() - start >= 590);
 	if (part->ready == READY_REGISTERS) {
 		/* The driver looked at the registers, and wrote nothing. */
-		tally(0, from, &reads, &writes);
+		count_accesses(0, from, &reads, &writes);
 		CHECK(reads >= 2);
 		CHECK_EQ(writes, 0);
 	}
 	start = now_ms();
-	CHECK_EQ(reset(&device, kind), 0);
+	CHECK_EQ(reset_part(&device, kind), 0);
 	CHECK_EQ(pread(device.fd, &value, 8, area.base), 8);
 	CHECK_EQ(value, 0x1234);
 	CHECK(now_ms() - start >= 590);
@@ -371,7 +372,7 @@ static void test_ready_bus(void)
 		return;
 	}
 	device = open_part();
-	CHECK_EQ(reset(&device, RESET_HOT), -ENODEV);
+	CHECK_EQ(reset_part(&device, RESET_HOT), -ENODEV);
 	vfio_close(&device);
 }
 
@@ -422,7 +423,7 @@ static void test_kill_waiting(void)
 	touch(p);
 	/* A CXL part may take longer for this than for its link. */
 	DO("after-reset memory never");
-	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	pid = in_child(touch, p);
 	CHECK_EQ(ended(pid, 500), -1);
 	kill(pid, SIGKILL);
@@ -457,7 +458,7 @@ static void test_ready_drops(void)
 		DO("ready all %u", i);
 	}
 	DO("after-reset all 50");
-	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	CHECK_EQ(p[8192], 1);
 	vfio_close(&device);
 }
@@ -472,7 +473,7 @@ static void test_reset_mapped(void)
 
 	for (i = 0; i < 12; i++) {
 		p[i * 65536] = i + 100;
-		CHECK_EQ(reset(&device, any_kind(i)), 0);
+		CHECK_EQ(reset_part(&device, any_kind(i)), 0);
 		CHECK_EQ(p[i * 65536], i + 100);
 	}
 	vfio_close(&device);
@@ -521,7 +522,7 @@ static void test_reset_while_copying(void)
 		rounds = copier.rounds;
 		/* VFIO refuses a hot reset while an access is under way. */
 		do
-			ret = reset(&device, any_kind(i));
+			ret = reset_part(&device, any_kind(i));
 		while (ret == -EBUSY);
 		CHECK_EQ(ret, 0);
 		while (copier.rounds == rounds)
@@ -540,7 +541,7 @@ static void test_dma(void)
 	volatile uint32_t *engine = map_registers(device.fd) + part->engine / 4;
 	volatile uint32_t *memory = dma_memory(&device, MIB(1));
 	volatile uint32_t *status = memory + 0xff000 / 4;
-	int event = interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX, 0);
+	int event = take_interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX, 0);
 	unsigned int i;
 
 	for (i = 0; i < 65536; i++)
@@ -566,7 +567,7 @@ static void test_reset_while_dma(void)
 	volatile uint32_t *engine = map_registers(device.fd) + part->engine / 4;
 	volatile uint32_t *memory = dma_memory(&device, MIB(1));
 	volatile uint32_t *status = memory + 0xff000 / 4;
-	int event = interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX, 0);
+	int event = take_interrupt(&device, VFIO_PCI_MSI_IRQ_INDEX, 0);
 	uint64_t from, after;
 	char text[WINDOW_REPLY_SIZE];
 
@@ -575,7 +576,7 @@ static void test_reset_while_dma(void)
 	from = number("count");
 	start_engine(engine, IOVA, IOVA + 0x80000, 0x80000, IOVA + 0xff000, 0);
 	usleep(200000);
-	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	after = number("count");
 	usleep(200000);
 	CHECK(memory[0x80000 / 4] == 0x11111111);
@@ -604,7 +605,7 @@ static void test_surprise_reset(void)
 		CHECK_EQ(*p, i);
 		/* Its command register is lost; a VMM's guest sets it again. */
 		config_write(device.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
-		CHECK_EQ(reset(&device, RESET_FLR), 0);
+		CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 		CHECK_EQ(*p, i);
 	}
 	vfio_close(&device);
@@ -620,7 +621,7 @@ static void fault_at_readiness(const char *fault, int timeout_s)
 
 	*p = 3;
 	DO("fault %s", fault);
-	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	CHECK_EQ(*p, 3);
 	CHECK(now_ms() - start < timeout_s * 1000ULL);
 	DO("fault none");
@@ -721,7 +722,7 @@ static void test_access_timeout(void)
 
 	touch(p);
 	DO("after-reset all never");
-	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	reader = in_child(read_one, &what);
 	toucher = in_child(touch, p);
 	status = ended(reader, seconds * 1000 + 6000);
@@ -731,7 +732,7 @@ static void test_access_timeout(void)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 	/* Another reset gives it another chance. */
 	DO("after-reset all 0");
-	CHECK_EQ(reset(&device, RESET_FLR), 0);
+	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	touch(p);
 	vfio_close(&device);
 }
@@ -790,7 +791,7 @@ static void test_shadowed(void)
 	unsigned int bar;
 
 	for (bar = part->mig == MIG_FIXED ? 4 : 2; bar <= 4; bar += 2) {
-		tally(bar, 0, &reads, &writes);
+		count_accesses(bar, 0, &reads, &writes);
 		CHECK_EQ(reads + writes, 0);
 	}
 	CHECK_EQ(number("violations"), 0);

@@ -41,8 +41,8 @@ bool has_interrupts(void)
 	return strcmp(name.machine, "aarch64") || atoi(name.release) < 7;
 }
 
-int interrupt(const struct vfio_device *device, unsigned int index,
-	      unsigned int vector)
+int take_interrupt(const struct vfio_device *device, unsigned int index,
+		   unsigned int vector)
 {
 	struct {
 		struct vfio_irq_set set;

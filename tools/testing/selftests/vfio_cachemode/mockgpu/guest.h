@@ -25,8 +25,8 @@ void *dma_memory(const struct vfio_device *device, size_t size);
 bool has_interrupts(void);
 
 /* An eventfd for @vector of VFIO's interrupt @index, or -1. */
-int interrupt(const struct vfio_device *device, unsigned int index,
-	      unsigned int vector);
+int take_interrupt(const struct vfio_device *device, unsigned int index,
+		   unsigned int vector);
 
 /* Has the interrupt come, or where there is none the status word? */
 bool told(int event, const volatile uint32_t *status, int ms);

@@ -387,7 +387,7 @@ static double seconds(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
+	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 static void measure(uint8_t *bar, struct vfiomem_attr attr)
@@ -447,8 +447,8 @@ static void test_msix(void)
 	exact_and_minimal(bar, 0, part->msix.pba + 0x1000, strict, 12);
 
 	for (vector = 0; vector < 16; vector++)
-		event[vector] = interrupt(&device, VFIO_PCI_MSIX_IRQ_INDEX,
-					  vector);
+		event[vector] = take_interrupt(&device, VFIO_PCI_MSIX_IRQ_INDEX,
+					       vector);
 	memory[0] = 0x12345678;
 	for (vector = 0; vector < 16; vector++) {
 		*status = 0;

@@ -13,19 +13,16 @@
 #include "control.h"
 #include "server.h"
 
-static void usage(FILE *to)
+static void print_help(FILE *to)
 {
 	const struct profile *p;
 
-	fprintf(to,
-		"usage: mockgpu --profile NAME --socket PATH --control PATH --log FILE\n"
-		"               [--bars DIRECTORY] [--do COMMAND]...\n"
-		"\n"
-		"Commands, a line each on the control socket, or --do before serving:\n"
-		"%s"
-		"disconnect                  hang up (control socket only)\n"
-		"\n"
-		"Profiles:\n", control_help);
+	fputs("usage: mockgpu --profile NAME --socket PATH --control PATH --log FILE\n", to);
+	fputs("               [--bars DIRECTORY] [--do COMMAND]...\n\n", to);
+	fputs("Commands, a line each on the control socket, or --do before serving:\n", to);
+	fputs(control_help, to);
+	fputs("disconnect                  hang up (control socket only)\n\n", to);
+	fputs("Profiles:\n", to);
 	for (p = profiles; p->name; p++)
 		fprintf(to, "%-12s %04x:%04x\n", p->name, p->vendor, p->device);
 }
@@ -81,15 +78,15 @@ int main(int argc, char **argv)
 			todo[ntodo++] = optarg;
 			break;
 		case 'h':
-			usage(stdout);
+			print_help(stdout);
 			return 0;
 		default:
-			usage(stderr);
+			print_help(stderr);
 			return 2;
 		}
 	}
 	if (!profile_name || !socket || !control || !log_path || optind != argc) {
-		usage(stderr);
+		print_help(stderr);
 		return 2;
 	}
 	profile = profile_find(profile_name);

@@ -58,9 +58,9 @@ struct mocklog_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t record_size;
-	_Atomic uint64_t count;	/* records published */
-	_Atomic uint32_t wake;	/* futex: changes when readers are to look */
-	_Atomic uint32_t waiters;
+	atomic_uint_least64_t count;	/* records published */
+	atomic_uint_least32_t wake;	/* futex: changes when readers are to look */
+	atomic_uint_least32_t waiters;
 };
 
 struct mocklog {
@@ -76,7 +76,9 @@ void mocklog_close(struct mocklog *log);
 uint64_t mocklog_count(const struct mocklog *log);
 
 /**
- * mocklog_get - one record
+ * mocklog_get() - one record
+ * @log: the log
+ * @seq: its sequence number
  *
  * Return: the record, or NULL if it is not there or its sequence number is
  * wrong.
@@ -85,14 +87,22 @@ const struct mocklog_record *mocklog_get(const struct mocklog *log,
 					 uint64_t seq);
 
 /**
- * mocklog_wait - wait until there are at least @count records
+ * mocklog_wait() - wait until there are many records
+ * @log: the log
+ * @count: so many
+ * @timeout_ms: wait no longer
  *
- * Return: 0, or -ETIMEDOUT after @timeout_ms.
+ * Return: 0 or -ETIMEDOUT.
  */
 int mocklog_wait(const struct mocklog *log, uint64_t count, int timeout_ms);
 
 /**
  * struct mocklog_match - what a test looks for; a negative number is any
+ * @kind: enum mocklog_kind
+ * @bar: BAR
+ * @width: in bytes
+ * @offset: within the BAR
+ * @data: as in a record
  */
 struct mocklog_match {
 	int kind;
@@ -105,21 +115,34 @@ struct mocklog_match {
 #define MOCKLOG_ANY { -1, -1, -1, -1, -1 }
 
 /**
- * mocklog_find - first record from @from on that matches
+ * mocklog_find() - the first record that matches
+ * @log: the log
+ * @from: the sequence number to begin with
+ * @match: what to look for
  *
  * Return: its sequence number, or -ENOENT.
  */
 int64_t mocklog_find(const struct mocklog *log, uint64_t from,
 		     const struct mocklog_match *match);
 
-/* The same, waiting for it to come.  Return: sequence number or -ETIMEDOUT. */
+/**
+ * mocklog_wait_for() - mocklog_find() that waits for it to come
+ * @log: the log
+ * @from: the sequence number to begin with
+ * @match: what to look for
+ * @timeout_ms: wait no longer
+ *
+ * Return: its sequence number, or -ETIMEDOUT.
+ */
 int64_t mocklog_wait_for(const struct mocklog *log, uint64_t from,
 			 const struct mocklog_match *match, int timeout_ms);
 
 /**
- * mocklog_compare - are the records from @from on exactly these accesses?
- *
- * Kind, BAR, offset, width and data are compared.
+ * mocklog_compare() - are these the accesses?
+ * @log: the log
+ * @from: the sequence number to begin with
+ * @expected: the accesses: kind, BAR, offset, width and data are compared
+ * @n: how many
  *
  * Return: @n if all match, otherwise the index of the first that does not (or
  * is not there).

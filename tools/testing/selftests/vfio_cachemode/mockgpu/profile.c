@@ -16,7 +16,7 @@
  * the carve-out where there is one: whoever reaches them has gone past the
  * driver.
  */
-#define COHERENT_GPU(_name, _device, _mig, _ready) {			\
+#define COHERENT_GPU(_name, _device, _mig, _bar2_rule, _ready) {	\
 	.name = _name,							\
 	.vendor = NVIDIA,						\
 	.device = _device,						\
@@ -32,20 +32,23 @@
 	.engine = 0x100000,						\
 	.rules = {							\
 		{ RULE_ALIGN, 0, 0, 0, 16 << 20 },			\
-		{ (_mig) == MIG_FIXED ? RULE_NONE : RULE_FORBIDDEN,	\
-		  2, 0, 0, 64 << 10 },					\
+		{ _bar2_rule, 2, 0, 0, 64 << 10 },			\
 		{ RULE_FORBIDDEN, 4, 0, 0, 64 << 10 },			\
 	},								\
 }
 
 const struct profile profiles[] = {
-	COHERENT_GPU("gh200", 0x2342, MIG_BROKEN, READY_REGISTERS),
-	COHERENT_GPU("gh200-480", 0x2345, MIG_BROKEN, READY_REGISTERS),
-	COHERENT_GPU("gh200-mig", 0x2348, MIG_FIXED, READY_REGISTERS),
-	COHERENT_GPU("gb200", 0x2941, MIG_FIXED, READY_REGISTERS),
-	COHERENT_GPU("gb300", 0x31c2, MIG_FIXED, READY_REGISTERS),
+	COHERENT_GPU("gh200", 0x2342, MIG_BROKEN, RULE_FORBIDDEN,
+		     READY_REGISTERS),
+	/* The same without a DVSEC to say so. */
+	COHERENT_GPU("gh200-480", 0x2345, MIG_NO_DVSEC, RULE_FORBIDDEN,
+		     READY_REGISTERS),
+	COHERENT_GPU("gh200-mig", 0x2348, MIG_FIXED, RULE_NONE,
+		     READY_REGISTERS),
+	COHERENT_GPU("gb200", 0x2941, MIG_FIXED, RULE_NONE, READY_REGISTERS),
+	COHERENT_GPU("gb300", 0x31c2, MIG_FIXED, RULE_NONE, READY_REGISTERS),
 	/* No id of a CXL part is known: this one is made up. */
-	COHERENT_GPU("cxl", 0xcc01, MIG_FIXED, READY_CXL_DVSEC),
+	COHERENT_GPU("cxl", 0xcc01, MIG_FIXED, RULE_NONE, READY_CXL_DVSEC),
 	{
 		/* The registers of a NIC whose bus interface is 32 bits wide. */
 		.name = "nic",

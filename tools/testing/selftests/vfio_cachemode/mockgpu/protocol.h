@@ -140,7 +140,7 @@ struct vu_one_write {
 			 sizeof(struct vu_region_access) + VU_MAX_DATA)
 #define VU_MAX_FDS	16
 
-/**
+/*
  * struct vu_request - one parsed command
  *
  * @header: as received
@@ -164,7 +164,7 @@ struct vu_request {
 	size_t tail_size;
 };
 
-/**
+/*
  * vu_frame - how long is the message that starts here?
  *
  * Return: its length, which may be more than @size; 0 if @size is too short to
@@ -172,7 +172,7 @@ struct vu_request {
  */
 long vu_frame(const void *data, size_t size);
 
-/**
+/*
  * vu_parse - check and take apart a message
  *
  * @data: a whole message, of the length that vu_frame() told

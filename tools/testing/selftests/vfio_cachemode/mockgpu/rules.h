@@ -56,7 +56,7 @@ struct bar_access {
 int rules_add(struct rules *rules, const struct rule_spec *spec);
 void rules_free(struct rules *rules);
 
-/**
+/*
  * rules_check - does this access keep the rules?
  *
  * @memory: the BAR's memory, after the access

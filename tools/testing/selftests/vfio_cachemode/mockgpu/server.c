@@ -379,10 +379,12 @@ int server_run(struct session *session, const char *path,
 	s.reply.data = malloc(REPLY_MAX);
 	if (!s.input || !s.reply.data)
 		goto out_free;
-	ret = s.listener = listen_at(path);
+	s.listener = listen_at(path);
+	ret = s.listener;
 	if (ret < 0)
 		goto out_free;
-	ret = s.control_listener = listen_at(control_path);
+	s.control_listener = listen_at(control_path);
+	ret = s.control_listener;
 	if (ret < 0)
 		goto out_listener;
 

@@ -44,7 +44,7 @@ struct reply {
 	bool hang_up;
 };
 
-/**
+/*
  * session_message - do one message
  *
  * @message: whole, as vu_frame() told

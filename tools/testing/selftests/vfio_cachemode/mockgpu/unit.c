@@ -604,10 +604,10 @@ static bool faults(void)
 	client_disconnect(&c);
 	client_connect(&c);
 	CHECK(client_version(&c) > 0);
-	CHECK(client_control(&c, "fault sideways", NULL, 0) == EINVAL);
-	CHECK(client_control(&c, "reset 3", NULL, 0) == EINVAL);
-	CHECK(client_control(&c, "poke 2 65536 4 1", NULL, 0) == EINVAL);
-	CHECK(client_control(&c, "rule once 2 0 65537", NULL, 0) == EINVAL);
+	CHECK(client_control(&c, "fault sideways", NULL, 0) == -EINVAL);
+	CHECK(client_control(&c, "reset 3", NULL, 0) == -EINVAL);
+	CHECK(client_control(&c, "poke 2 65536 4 1", NULL, 0) == -EINVAL);
+	CHECK(client_control(&c, "rule once 2 0 65537", NULL, 0) == -EINVAL);
 	CHECK(client_stop(&c) == 0);
 	return true;
 }
@@ -732,7 +732,7 @@ static double seconds(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
+	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /* @count posted writes, then the log holds each of them once and in order. */

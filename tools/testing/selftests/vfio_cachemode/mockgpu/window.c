@@ -31,7 +31,7 @@ int window_do(const char *bdf, char *reply, size_t size, const char *format,
 	int length;
 
 	if (fd < 0)
-		return EIO;
+		return -EIO;
 	va_start(args, format);
 	length = vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
@@ -47,7 +47,7 @@ int window_do(const char *bdf, char *reply, size_t size, const char *format,
 		snprintf(reply, size, "%.*s", (int)sizeof(text) - 1, text);
 	}
 	close(fd);
-	return result;
+	return -(int)result;
 }
 
 void window_mark(const char *bdf, uint64_t mark)

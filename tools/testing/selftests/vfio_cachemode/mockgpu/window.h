@@ -12,7 +12,7 @@
  * Do a command of control.c with the function @bdf.
  *
  * @reply: takes its text; may be NULL
- * Return: 0, the mock's errno, or EIO if the function is not there.
+ * Return: 0, the mock's -errno, or -EIO if the function is not there.
  */
 int window_do(const char *bdf, char *reply, size_t size, const char *format,
 	      ...) __attribute__((format(printf, 4, 5)));
