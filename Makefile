@@ -14,6 +14,7 @@ help:
 	@echo '  make install     these two (PREFIX=, DESTDIR=); make modules_install'
 	@echo 'In virtual machines, on any machine (the tools come along, cached):'
 	@echo '  make demo        reported modes beside page tables, x86 and arm64'
+	@echo '  make story       a disk that breaks on device memory, and one that does not'
 	@echo '  make check       every test that fits in 25 minutes; TESTS="NAME ..." for'
 	@echo '                   some; check-quick and check-full run less and more'
 	@echo '  make shell       a shell in a machine with an emulated GPU; VM="OPTION ..."'
@@ -118,6 +119,11 @@ deb:
 .PHONY: demo
 demo:
 	$(enter) scripts/demo
+
+# The failure with packaged QEMU, and the same load on the library.
+.PHONY: story
+story:
+	$(enter) $(TESTDIR)/run check story
 
 .PHONY: check-quick check check-full
 check-quick: tier = quick
