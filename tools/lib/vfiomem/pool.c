@@ -643,9 +643,10 @@ static void serve(struct vfiomem_pool *pool)
 	int result;
 
 	while ((waiter = pool->queue.first)) {
-		result = pool->open ? grant(pool, waiter->pieces, waiter->nr,
-					    waiter->total, &waiter->how,
-					    waiter->bufs) : -ESHUTDOWN;
+		result = -ESHUTDOWN;
+		if (pool->open)
+			result = grant(pool, waiter->pieces, waiter->nr, waiter->total,
+				       &waiter->how, waiter->bufs);
 		if (result == -EAGAIN)
 			break;
 		withdraw(&pool->queue, waiter);
@@ -719,9 +720,9 @@ static void unlock(struct vfiomem_pool *pool)
 
 /* Check a request and put in what its zeroes mean. */
 static inline int normalise(const struct vfiomem_piece *pieces, unsigned int nr,
-		     const struct vfiomem_grant *how,
-		     const struct vfiomem_buf *bufs,
-		     struct vfiomem_grant *exact, size_t *total)
+			    const struct vfiomem_grant *how,
+			    const struct vfiomem_buf *bufs,
+			    struct vfiomem_grant *exact, size_t *total)
 {
 	size_t sum = 0, over;
 

@@ -14,22 +14,21 @@
 
 #include "vfiomem.h"
 
-typedef uint64_t hwaddr;
-
 /* ---- The memory core ----------------------------------------------------- */
 
-typedef struct AddressSpace {
+struct address_space {
 	struct vfiomem_pool *pool;
 	struct vfiomem_space *space;
-} AddressSpace;
+};
 
-typedef struct MemoryRegion {
+struct memory_region {
 	struct vfiomem_range range;
 	uint64_t id;
-} MemoryRegion;
+};
 
 /* A device's mapping comes with what VFIO says of it; that is the cache mode. */
-static void memory_region_init_ram_device_ptr(MemoryRegion *mr, uint64_t size, void *ptr,
+static void memory_region_init_ram_device_ptr(struct memory_region *mr,
+					      uint64_t size, void *ptr,
 					      struct vfiomem_attr attr)
 {
 	mr->range = (struct vfiomem_range){
@@ -37,20 +36,22 @@ static void memory_region_init_ram_device_ptr(MemoryRegion *mr, uint64_t size, v
 	};
 }
 
-static int memory_region_add_subregion(AddressSpace *as, hwaddr addr, MemoryRegion *mr)
+static int memory_region_add_subregion(struct address_space *as, uint64_t addr,
+				       struct memory_region *mr)
 {
 	mr->range.base = addr;
 	return vfiomem_space_add(as->space, &mr->range, &mr->id);
 }
 
 /* The owner may free what is behind the region when this returns. */
-static void memory_region_del_subregion(AddressSpace *as, MemoryRegion *mr)
+static void memory_region_del_subregion(struct address_space *as,
+					struct memory_region *mr)
 {
 	vfiomem_space_remove(as->space, mr->id);
 	vfiomem_space_wait_unused(as->space, mr->id);
 }
 
-static int address_space_init(AddressSpace *as, size_t max_bounce_buffer_size)
+static int address_space_init(struct address_space *as, size_t max_bounce_buffer_size)
 {
 	struct vfiomem_pool_options po = {
 		.size = sizeof(po), .budget = max_bounce_buffer_size,
@@ -64,15 +65,15 @@ static int address_space_init(AddressSpace *as, size_t max_bounce_buffer_size)
 	return vfiomem_space_create(&as->space, &so);
 }
 
-static void address_space_destroy(AddressSpace *as)
+static void address_space_destroy(struct address_space *as)
 {
 	vfiomem_space_destroy(as->space);
 	vfiomem_pool_destroy(as->pool);
 }
 
 /* A transaction whose last bytes say that it is complete is seen in that order. */
-static int address_space_write(AddressSpace *as, hwaddr addr, bool strict,
-			       const void *buf, hwaddr len)
+static int address_space_write(struct address_space *as, uint64_t addr, bool strict,
+			       const void *buf, uint64_t len)
 {
 	return vfiomem_space_write(as->space, addr, buf, len,
 				   strict ? VFIOMEM_PUBLISH : VFIOMEM_RELAXED);
@@ -85,9 +86,9 @@ static int address_space_write(AddressSpace *as, hwaddr addr, bool strict,
  * do the I/O, unmap, go on; when nothing can be mapped, wait to be called.
  */
 struct dma_read {
-	AddressSpace *as;
+	struct address_space *as;
 	const unsigned char *disk;
-	hwaddr addr;
+	uint64_t addr;
 	size_t left;
 	struct vfiomem_piece piece;
 	struct vfiomem_mapping mapping;
@@ -152,8 +153,8 @@ int main(void)
 	static unsigned char disk[1 << 16];
 	struct dma_read requests[4];
 	struct vfiomem_mapping other;
-	MemoryRegion mr;
-	AddressSpace as;
+	struct memory_region mr;
+	struct address_space as;
 	bool good = true;
 
 	for (unsigned int i = 0; i < sizeof(disk); i++)
