@@ -214,6 +214,8 @@ TEST_F_TIMEOUT(areas, are_one_memory, 120)
 TEST_F(areas, are_zapped_and_come_back)
 {
 	char *mapped[ARRAY_SIZE(wanted)];
+	const unsigned int sleep = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
+	const unsigned int wake = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
 	struct ptewalk w;
 	unsigned int i, how;
 
@@ -231,8 +233,7 @@ TEST_F(areas, are_zapped_and_come_back)
 			ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_RESET));
 			break;
 		case 2:
-			ASSERT_EQ(0, __low_power(self->device.fd,
-					VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+			ASSERT_EQ(0, __low_power(self->device.fd, sleep));
 			break;
 		}
 		for (i = 0; i < self->nr_areas; i++) {
@@ -242,8 +243,7 @@ TEST_F(areas, are_zapped_and_come_back)
 								mapped[i], 0));
 		}
 		if (how == 2)
-			ASSERT_EQ(0, __low_power(self->device.fd,
-					VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+			ASSERT_EQ(0, __low_power(self->device.fd, wake));
 		set_memory_enable(self->device.fd, true);
 		for (i = 0; i < self->nr_areas; i++) {
 			ASSERT_EQ(0, access_signal(load64, mapped[i], 0));

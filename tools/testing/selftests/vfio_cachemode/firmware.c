@@ -16,7 +16,7 @@
 #include "kselftest_harness.h"
 #include "vfio_test.h"
 
-static char *iomem(void)
+static char *memory_map(void)
 {
 	static const size_t room = 65536;
 	char *text = calloc(1, room);
@@ -63,8 +63,8 @@ static bool complained(int fd, const char *bdf, const char *words)
 
 	while ((n = read(fd, record, sizeof(record) - 1)) > 0) {
 		record[n] = '\0';
-		if (sscanf(record, "%u", &priority) == 1 &&
-		    (priority & 7) <= 3 && strstr(record, bdf) &&
+		priority = strtoul(record, NULL, 10);
+		if ((priority & 7) <= 3 && strstr(record, bdf) &&
 		    strcasestr(record, words))
 			found = true;
 	}
@@ -79,7 +79,7 @@ static void expect_refused(struct __test_metadata *_metadata, const char *bdf,
 	int log, ret;
 
 	vfio_bind(bdf, NULL);
-	before = iomem();
+	before = memory_map();
 	log = kernel_log();
 	ret = __vfio_bind(bdf, driver_name());
 	EXPECT_GT(0, ret) {
@@ -90,7 +90,7 @@ static void expect_refused(struct __test_metadata *_metadata, const char *bdf,
 	}
 	vfio_bound(bdf, bound, sizeof(bound));
 	EXPECT_STREQ("", bound);
-	after = iomem();
+	after = memory_map();
 	EXPECT_EQ(0, strcmp(before, after));
 	free(before);
 	free(after);

@@ -20,7 +20,7 @@
 #include "vfio_test.h"
 
 /* Lines of /proc/iomem that cover device memory, as one text. */
-static char *iomem(void)
+static char *memory_map(void)
 {
 	static const size_t room = 65536;
 	char *text = calloc(1, room);
@@ -105,15 +105,15 @@ TEST(bind_and_unbind)
 	uint64_t v;
 
 	vfio_bind(gpu_bdf(), NULL);
-	unbound = iomem();
+	unbound = memory_map();
 	vfio_bind(gpu_bdf(), driver_name());
-	bound = iomem();
+	bound = memory_map();
 	EXPECT_NE(0, strcmp(unbound, bound));
 	for (i = 0; i < 5; i++) {
 		vfio_bind(gpu_bdf(), NULL);
-		EXPECT_TRUE(same_iomem(unbound, iomem()));
+		EXPECT_TRUE(same_iomem(unbound, memory_map()));
 		vfio_bind(gpu_bdf(), driver_name());
-		EXPECT_TRUE(same_iomem(bound, iomem()));
+		EXPECT_TRUE(same_iomem(bound, memory_map()));
 		vfio_open(&device, gpu_bdf());
 		ASSERT_TRUE(memory_area(device.fd, VFIO_MMAP_CACHE_MODE_NORMAL,
 					&area));
@@ -125,7 +125,7 @@ TEST(bind_and_unbind)
 		EXPECT_EQ(8, pwrite(device.fd, &v, 8, area.base + 64));
 		vfio_close(&device);
 	}
-	EXPECT_TRUE(same_iomem(bound, iomem()));
+	EXPECT_TRUE(same_iomem(bound, memory_map()));
 	free(unbound);
 	free(bound);
 }

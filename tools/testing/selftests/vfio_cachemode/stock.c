@@ -38,19 +38,19 @@ FIXTURE(edu)
 	volatile char *registers;
 };
 
-static uint32_t get(FIXTURE_DATA(edu) *self, unsigned int where)
+static uint32_t get(volatile char *registers, unsigned int where)
 {
-	return *(volatile uint32_t *)(self->registers + where);
+	return *(volatile uint32_t *)(registers + where);
 }
 
-static void put(FIXTURE_DATA(edu) *self, unsigned int where, uint32_t value)
+static void put(volatile char *registers, unsigned int where, uint32_t value)
 {
-	*(volatile uint32_t *)(self->registers + where) = value;
+	*(volatile uint32_t *)(registers + where) = value;
 }
 
-static void put64(FIXTURE_DATA(edu) *self, unsigned int where, uint64_t value)
+static void put64(volatile char *registers, unsigned int where, uint64_t value)
 {
-	*(volatile uint64_t *)(self->registers + where) = value;
+	*(volatile uint64_t *)(registers + where) = value;
 }
 
 FIXTURE_VARIANT(edu)
@@ -78,7 +78,7 @@ FIXTURE_SETUP(edu)
 			       MAP_SHARED, self->device.fd, info->offset);
 	ASSERT_NE(MAP_FAILED, self->registers);
 	free(info);
-	ASSERT_EQ(0xed, get(self, EDU_ID) & 0xff);
+	ASSERT_EQ(0xed, get(self->registers, EDU_ID) & 0xff);
 }
 
 FIXTURE_TEARDOWN(edu)
@@ -121,12 +121,12 @@ TEST_F(edu, capability_is_ours_alone)
 
 TEST_F(edu, computes)
 {
-	put(self, EDU_LIVENESS, 0x12345678);
-	EXPECT_EQ(~0x12345678U, get(self, EDU_LIVENESS));
-	put(self, EDU_FACTORIAL, 10);
-	while (get(self, EDU_STATUS) & 1)
+	put(self->registers, EDU_LIVENESS, 0x12345678);
+	EXPECT_EQ(~0x12345678U, get(self->registers, EDU_LIVENESS));
+	put(self->registers, EDU_FACTORIAL, 10);
+	while (get(self->registers, EDU_STATUS) & 1)
 		;
-	EXPECT_EQ(3628800, get(self, EDU_FACTORIAL));
+	EXPECT_EQ(3628800, get(self->registers, EDU_FACTORIAL));
 }
 
 TEST_F(edu, reads_and_writes_registers)
@@ -200,12 +200,12 @@ TEST_F(edu, intx)
 	ASSERT_EQ(0, set_irq(self->device.fd, VFIO_PCI_INTX_IRQ_INDEX, event));
 	for (round = 0; round < 3; round++) {
 		EXPECT_EQ(0, interrupts(event, 20));
-		put(self, EDU_IRQ_RAISE, 1);
+		put(self->registers, EDU_IRQ_RAISE, 1);
 		EXPECT_EQ(1, interrupts(event, 2000));
 		/* Masked until told otherwise, though the line is still up. */
 		EXPECT_EQ(0, interrupts(event, 20));
-		put(self, EDU_IRQ_ACK, 1);
-		EXPECT_EQ(0, get(self, EDU_IRQ_STATUS));
+		put(self->registers, EDU_IRQ_ACK, 1);
+		EXPECT_EQ(0, get(self->registers, EDU_IRQ_STATUS));
 		ASSERT_EQ(0, unmask_intx(self->device.fd));
 	}
 	ASSERT_EQ(0, set_irq(self->device.fd, VFIO_PCI_INTX_IRQ_INDEX, -1));
@@ -222,9 +222,9 @@ TEST_F(edu, msi)
 		     command | PCI_COMMAND_MASTER);
 	ASSERT_EQ(0, set_irq(self->device.fd, VFIO_PCI_MSI_IRQ_INDEX, event));
 	for (round = 0; round < 3; round++) {
-		put(self, EDU_IRQ_RAISE, 1);
+		put(self->registers, EDU_IRQ_RAISE, 1);
 		EXPECT_EQ(1, interrupts(event, 2000));
-		put(self, EDU_IRQ_ACK, 1);
+		put(self->registers, EDU_IRQ_ACK, 1);
 		EXPECT_EQ(0, interrupts(event, 20));
 	}
 	ASSERT_EQ(0, set_irq(self->device.fd, VFIO_PCI_MSI_IRQ_INDEX, -1));
@@ -253,16 +253,16 @@ TEST_F(edu, dma)
 		     command | PCI_COMMAND_MASTER);
 	for (i = 0; i < 1024; i++)
 		memory[i] = i * 7;
-	put64(self, EDU_DMA_SRC, map.iova);
-	put64(self, EDU_DMA_DST, EDU_DMA_BUFFER);
-	put64(self, EDU_DMA_COUNT, 1024);
-	put64(self, EDU_DMA_CMD, EDU_DMA_RUN);
-	while (get(self, EDU_DMA_CMD) & EDU_DMA_RUN)
+	put64(self->registers, EDU_DMA_SRC, map.iova);
+	put64(self->registers, EDU_DMA_DST, EDU_DMA_BUFFER);
+	put64(self->registers, EDU_DMA_COUNT, 1024);
+	put64(self->registers, EDU_DMA_CMD, EDU_DMA_RUN);
+	while (get(self->registers, EDU_DMA_CMD) & EDU_DMA_RUN)
 		usleep(1000);
-	put64(self, EDU_DMA_SRC, EDU_DMA_BUFFER);
-	put64(self, EDU_DMA_DST, map.iova + 4096);
-	put64(self, EDU_DMA_CMD, EDU_DMA_RUN | EDU_DMA_FROM_DEVICE);
-	while (get(self, EDU_DMA_CMD) & EDU_DMA_RUN)
+	put64(self->registers, EDU_DMA_SRC, EDU_DMA_BUFFER);
+	put64(self->registers, EDU_DMA_DST, map.iova + 4096);
+	put64(self->registers, EDU_DMA_CMD, EDU_DMA_RUN | EDU_DMA_FROM_DEVICE);
+	while (get(self->registers, EDU_DMA_CMD) & EDU_DMA_RUN)
 		usleep(1000);
 	EXPECT_EQ(0, memcmp(memory, memory + 4096, 1024));
 	EXPECT_EQ(7, memory[4097]);
@@ -299,16 +299,16 @@ TEST_F(edu, dma_into_device_memory)
 		p[i] = i * 3;
 		p[MIB(3) / 8 + i] = 0;
 	}
-	put64(self, EDU_DMA_SRC, map.iova);
-	put64(self, EDU_DMA_DST, EDU_DMA_BUFFER);
-	put64(self, EDU_DMA_COUNT, 4096);
-	put64(self, EDU_DMA_CMD, EDU_DMA_RUN);
-	while (get(self, EDU_DMA_CMD) & EDU_DMA_RUN)
+	put64(self->registers, EDU_DMA_SRC, map.iova);
+	put64(self->registers, EDU_DMA_DST, EDU_DMA_BUFFER);
+	put64(self->registers, EDU_DMA_COUNT, 4096);
+	put64(self->registers, EDU_DMA_CMD, EDU_DMA_RUN);
+	while (get(self->registers, EDU_DMA_CMD) & EDU_DMA_RUN)
 		usleep(1000);
-	put64(self, EDU_DMA_SRC, EDU_DMA_BUFFER);
-	put64(self, EDU_DMA_DST, map.iova + MIB(3));
-	put64(self, EDU_DMA_CMD, EDU_DMA_RUN | EDU_DMA_FROM_DEVICE);
-	while (get(self, EDU_DMA_CMD) & EDU_DMA_RUN)
+	put64(self->registers, EDU_DMA_SRC, EDU_DMA_BUFFER);
+	put64(self->registers, EDU_DMA_DST, map.iova + MIB(3));
+	put64(self->registers, EDU_DMA_CMD, EDU_DMA_RUN | EDU_DMA_FROM_DEVICE);
+	while (get(self->registers, EDU_DMA_CMD) & EDU_DMA_RUN)
 		usleep(1000);
 	for (i = 0; i < 512; i++)
 		EXPECT_EQ(i * 3, p[MIB(3) / 8 + i]);
@@ -318,9 +318,9 @@ TEST_F(edu, dma_into_device_memory)
 
 TEST_F(edu, reset)
 {
-	put(self, EDU_LIVENESS, 1);
+	put(self->registers, EDU_LIVENESS, 1);
 	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_RESET));
-	EXPECT_EQ(0xed, get(self, EDU_ID) & 0xff);
+	EXPECT_EQ(0xed, get(self->registers, EDU_ID) & 0xff);
 }
 
 TEST_F(edu, ioeventfd)
@@ -342,11 +342,11 @@ TEST_F(edu, ioeventfd)
 			   &ioeventfd));
 	ASSERT_EQ(8, write(ioeventfd.fd, &one, 8));
 	for (tries = 0; tries < 1000; tries++) {
-		if (get(self, EDU_LIVENESS) == ~0x600df00dU)
+		if (get(self->registers, EDU_LIVENESS) == ~0x600df00dU)
 			break;
 		usleep(1000);
 	}
-	EXPECT_EQ(~0x600df00dU, get(self, EDU_LIVENESS));
+	EXPECT_EQ(~0x600df00dU, get(self->registers, EDU_LIVENESS));
 	close(ioeventfd.fd);
 }
 
@@ -381,7 +381,7 @@ static void ask(const char *driver, struct answers *a)
 	struct vfio_device device;
 	unsigned int i, n = 0;
 	unsigned char bytes[64];
-	off_t bar;
+	off_t bar, config;
 
 	memset(a, 0, sizeof(*a));
 	vfio_bind(edu_bdf(), driver);
@@ -408,8 +408,8 @@ static void ask(const char *driver, struct answers *a)
 						&a->irqs[i]));
 	}
 	bar = a->regions[0].offset;
-	a->errors[n++] = error_of(pread(device.fd, a->config, 256,
-			a->regions[VFIO_PCI_CONFIG_REGION_INDEX].offset) != 256);
+	config = a->regions[VFIO_PCI_CONFIG_REGION_INDEX].offset;
+	a->errors[n++] = error_of(pread(device.fd, a->config, 256, config) < 0);
 
 	a->errors[n++] = mmap_error(device.fd, 4096, PROT_READ | PROT_EXEC,
 				    MAP_SHARED, bar);

@@ -450,7 +450,7 @@ void walk(const volatile void *p, struct ptewalk *walk)
 	(void)*(const volatile uint32_t *)((uintptr_t)p & ~3UL);
 	ret = __walk(p, walk);
 	if (ret)
-		fatal("walk of %p: %s", p, strerror(-ret));
+		fatal("page tables at %p: %s", p, strerror(-ret));
 }
 
 int __walk_kernel(uint64_t phys, struct ptewalk *walk)

@@ -65,45 +65,52 @@ FIXTURE_TEARDOWN(zap)
 }
 
 /* Every mapping gives @sig (0: works, with the bytes and mode it had). */
-#define expect_all(sig) do {						\
-	unsigned int n_;						\
-	struct ptewalk w_;							\
-									\
-	for (n_ = 0; n_ < self->nr_areas; n_++) {			\
-		volatile uint64_t *p_ = self->mapped[n_] + SPOT / 8;	\
-									\
-		if (sig) {						\
-			EXPECT_EQ(-ENOENT, __walk(p_, &w_)) {		\
-				TH_LOG("region %u is still mapped",	\
-				       self->areas[n_].region);		\
-			}						\
-			EXPECT_EQ(sig, access_signal(load64, p_, 0));	\
-			EXPECT_EQ(sig, access_signal(store64, p_, 1));	\
-			continue;					\
-		}							\
-		ASSERT_EQ(0, access_signal(load64, p_, 0)) {		\
-			TH_LOG("region %u", self->areas[n_].region);	\
-		}							\
-		EXPECT_EQ(0x5a5a0000 + n_, *p_) {			\
-			TH_LOG("region %u", self->areas[n_].region);	\
-		}							\
-		walk(p_, &w_);						\
-		EXPECT_EQ(self->areas[n_].a.mode, w_.mode);		\
-		EXPECT_EQ(self->areas[n_].phys + SPOT, w_.phys);	\
-	}								\
-} while (0)
+static void expect_all(struct __test_metadata *_metadata,
+		       const struct area *areas,
+		       volatile uint64_t * const *mapped, unsigned int n,
+		       int sig)
+{
+	struct ptewalk w;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		volatile uint64_t *p = mapped[i] + SPOT / 8;
+
+		if (sig) {
+			EXPECT_EQ(-ENOENT, __walk(p, &w)) {
+				TH_LOG("region %u is still mapped",
+				       areas[i].region);
+			}
+			EXPECT_EQ(sig, access_signal(load64, p, 0));
+			EXPECT_EQ(sig, access_signal(store64, p, 1));
+			continue;
+		}
+		ASSERT_EQ(0, access_signal(load64, p, 0)) {
+			TH_LOG("region %u", areas[i].region);
+		}
+		EXPECT_EQ(0x5a5a0000 + i, *p) {
+			TH_LOG("region %u", areas[i].region);
+		}
+		walk(p, &w);
+		EXPECT_EQ(areas[i].a.mode, w.mode);
+		EXPECT_EQ(areas[i].phys + SPOT, w.phys);
+	}
+}
+
+#define expect_zap(sig) \
+	expect_all(_metadata, self->areas, self->mapped, self->nr_areas, sig)
 
 TEST_F(zap, memory_disable)
 {
 	unsigned int round;
 
 	for (round = 0; round < 5; round++) {
-		expect_all(0);
+		expect_zap(0);
 		set_memory_enable(self->device.fd, false);
-		expect_all(SIGBUS);
+		expect_zap(SIGBUS);
 		set_memory_enable(self->device.fd, true);
 	}
-	expect_all(0);
+	expect_zap(0);
 }
 
 /* A mapping made while memory is off works once it is on. */
@@ -125,19 +132,19 @@ TEST_F(zap, other_command_bits_leave_it)
 {
 	uint64_t command;
 
-	expect_all(0);
+	expect_zap(0);
 	command = config_read(self->device.fd, PCI_COMMAND, 2);
 	config_write(self->device.fd, PCI_COMMAND, 2,
 		     command ^ PCI_COMMAND_MASTER);
-	expect_all(0);
+	expect_zap(0);
 	config_write(self->device.fd, PCI_COMMAND, 1, command);
-	expect_all(0);
+	expect_zap(0);
 	/* The bit alone, in a byte, and in four bytes with the status. */
 	config_write(self->device.fd, PCI_COMMAND, 1,
 		     command & 0xff & ~PCI_COMMAND_MEMORY);
-	expect_all(SIGBUS);
+	expect_zap(SIGBUS);
 	config_write(self->device.fd, PCI_COMMAND, 4, command);
-	expect_all(0);
+	expect_zap(0);
 }
 
 TEST_F(zap, reset)
@@ -147,11 +154,11 @@ TEST_F(zap, reset)
 
 	if (!self->can_reset)
 		SKIP(return, "the function has no reset");
-	expect_all(0);
+	expect_zap(0);
 	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_RESET));
 	for (i = 0; i < self->nr_areas; i++)
 		EXPECT_EQ(-ENOENT, __walk(self->mapped[i] + SPOT / 8, &w));
-	expect_all(0);
+	expect_zap(0);
 }
 
 /*
@@ -164,7 +171,7 @@ TEST_F(zap, reset_by_sysfs)
 	struct ptewalk w;
 	unsigned int i;
 
-	expect_all(0);
+	expect_zap(0);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
 		 gpu_bdf());
 	ASSERT_EQ(0, write_file(path, "1"));
@@ -172,7 +179,7 @@ TEST_F(zap, reset_by_sysfs)
 		if (self->areas[i].region)
 			EXPECT_EQ(-ENOENT,
 				  __walk(self->mapped[i] + SPOT / 8, &w));
-	expect_all(0);
+	expect_zap(0);
 }
 
 TEST_F(zap, hot_reset)
@@ -185,11 +192,11 @@ TEST_F(zap, hot_reset)
 	reset->argsz = sizeof(*reset) + sizeof(__s32);
 	reset->count = 1;
 	reset->group_fds[0] = self->device.group;
-	expect_all(0);
+	expect_zap(0);
 	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
 	for (i = 0; i < self->nr_areas; i++)
 		EXPECT_EQ(-ENOENT, __walk(self->mapped[i] + SPOT / 8, &w));
-	expect_all(0);
+	expect_zap(0);
 	free(reset);
 }
 
@@ -201,15 +208,15 @@ TEST_F(zap, d3hot)
 	if (!pm)
 		SKIP(return, "the function has no power management capability");
 	control = config_read(self->device.fd, pm + PCI_PM_CTRL, 2);
-	expect_all(0);
+	expect_zap(0);
 	config_write(self->device.fd, pm + PCI_PM_CTRL, 2,
 		     (control & ~PCI_PM_CTRL_STATE_MASK) | 3);
-	expect_all(SIGBUS);
+	expect_zap(SIGBUS);
 	config_write(self->device.fd, pm + PCI_PM_CTRL, 2,
 		     control & ~PCI_PM_CTRL_STATE_MASK);
 	/* The function may have lost its command register on the way. */
 	set_memory_enable(self->device.fd, true);
-	expect_all(0);
+	expect_zap(0);
 }
 
 TEST_F(zap, low_power_feature)
@@ -217,14 +224,14 @@ TEST_F(zap, low_power_feature)
 	unsigned int round;
 
 	for (round = 0; round < 3; round++) {
-		expect_all(0);
+		expect_zap(0);
 		ASSERT_EQ(0, __low_power(self->device.fd,
 					 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-		expect_all(SIGBUS);
+		expect_zap(SIGBUS);
 		ASSERT_EQ(0, __low_power(self->device.fd,
 					 VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 	}
-	expect_all(0);
+	expect_zap(0);
 }
 
 struct toucher {
@@ -280,6 +287,7 @@ FIXTURE(race)
 	struct area areas[2];
 	struct toucher touchers[2 * PER_AREA];
 	unsigned int nr_areas;
+	unsigned int nr_touchers;
 	atomic_bool stop;
 	bool can_reset;
 };
@@ -302,7 +310,8 @@ FIXTURE_SETUP(race)
 	self->nr_areas += memory_area(self->device.fd,
 				      VFIO_MMAP_CACHE_MODE_WRITECOMBINE,
 				      &self->areas[1]);
-	for (i = 0; i < self->nr_areas * PER_AREA; i++) {
+	self->nr_touchers = self->nr_areas * PER_AREA;
+	for (i = 0; i < self->nr_touchers; i++) {
 		t = &self->touchers[i];
 		t->area = &self->areas[i / PER_AREA];
 		t->stop = &self->stop;
@@ -313,7 +322,7 @@ FIXTURE_SETUP(race)
 		for (n = 0; n < SIZE / 4096; n++)
 			t->mapped[n * 4096 / 8 + 64] = n * 0x10001;
 	}
-	for (i = 0; i < self->nr_areas * PER_AREA; i++)
+	for (i = 0; i < self->nr_touchers; i++)
 		ASSERT_EQ(0, pthread_create(&self->touchers[i].thread, NULL,
 					    touch, &self->touchers[i]));
 }
@@ -323,7 +332,7 @@ FIXTURE_TEARDOWN(race)
 	unsigned int i;
 
 	atomic_store(&self->stop, true);
-	for (i = 0; i < self->nr_areas * PER_AREA; i++) {
+	for (i = 0; i < self->nr_touchers; i++) {
 		struct toucher *t = &self->touchers[i];
 
 		pthread_join(t->thread, NULL);
@@ -343,8 +352,8 @@ FIXTURE_TEARDOWN(race)
 /*
  * The race goes on for its time, and on a busy host until all had a part in it.
  */
-static bool goes_on(FIXTURE_DATA(race) *self, uint64_t start,
-		    unsigned int rounds)
+static bool goes_on(const struct toucher *touchers, unsigned int n,
+		    uint64_t start, unsigned int rounds)
 {
 	uint64_t took = now_ms() - start;
 	unsigned int i;
@@ -353,20 +362,20 @@ static bool goes_on(FIXTURE_DATA(race) *self, uint64_t start,
 		return true;
 	if (took > 10 * RACE_SECONDS * 1000)
 		return false;
-	for (i = 0; i < self->nr_areas * PER_AREA; i++)
-		if (self->touchers[i].ok < 10)
+	for (i = 0; i < n; i++)
+		if (touchers[i].ok < 10)
 			return true;
 	return rounds < 3;
 }
 
-static uint64_t sigbus_seen(FIXTURE_DATA(race) *self)
+static uint64_t sigbus_seen(const struct toucher *touchers, unsigned int n)
 {
-	uint64_t n = 0;
+	uint64_t sum = 0;
 	unsigned int i;
 
-	for (i = 0; i < self->nr_areas * PER_AREA; i++)
-		n += self->touchers[i].sigbus;
-	return n;
+	for (i = 0; i < n; i++)
+		sum += touchers[i].sigbus;
+	return sum;
 }
 
 TEST_F_TIMEOUT(race, memory_disable, 60)
@@ -374,7 +383,7 @@ TEST_F_TIMEOUT(race, memory_disable, 60)
 	uint64_t start = now_ms();
 	unsigned int rounds = 0;
 
-	while (goes_on(self, start, rounds)) {
+	while (goes_on(self->touchers, self->nr_touchers, start, rounds)) {
 		set_memory_enable(self->device.fd, false);
 		usleep(2000);
 		set_memory_enable(self->device.fd, true);
@@ -382,21 +391,27 @@ TEST_F_TIMEOUT(race, memory_disable, 60)
 		rounds++;
 	}
 	EXPECT_LE(3, rounds);
-	EXPECT_LT(0, sigbus_seen(self));
+	EXPECT_LT(0, sigbus_seen(self->touchers, self->nr_touchers));
 }
 
 /*
  * Mappings that come, are cut up, inherited and go, all the while that memory
  * is switched off and on: of any place, size and alignment.
  */
+struct switcher {
+	pthread_t thread;
+	int fd;
+	atomic_bool *stop;
+};
+
 static void *switch_memory(void *arg)
 {
-	FIXTURE_DATA(race) *self = arg;
+	struct switcher *switcher = arg;
 
-	while (!atomic_load(&self->stop)) {
-		set_memory_enable(self->device.fd, false);
+	while (!atomic_load(switcher->stop)) {
+		set_memory_enable(switcher->fd, false);
 		usleep(1000);
-		set_memory_enable(self->device.fd, true);
+		set_memory_enable(switcher->fd, true);
 		usleep(1000);
 	}
 	return NULL;
@@ -406,10 +421,14 @@ TEST_F_TIMEOUT(race, churn, 60)
 {
 	uint64_t start = now_ms(), seed = 7;
 	unsigned int rounds = 0, i;
-	pthread_t switcher;
+	struct switcher switcher = {
+		.fd = self->device.fd,
+		.stop = &self->stop,
+	};
 
-	ASSERT_EQ(0, pthread_create(&switcher, NULL, switch_memory, self));
-	while (goes_on(self, start, rounds)) {
+	ASSERT_EQ(0, pthread_create(&switcher.thread, NULL, switch_memory,
+				    &switcher));
+	while (goes_on(self->touchers, self->nr_touchers, start, rounds)) {
 		const struct area *a = &self->areas[random64(&seed) %
 						    self->nr_areas];
 		uint64_t offset = random64(&seed) % (MIB(64) / 4096) * 4096;
@@ -443,7 +462,7 @@ TEST_F_TIMEOUT(race, churn, 60)
 		rounds++;
 	}
 	atomic_store(&self->stop, true);
-	pthread_join(switcher, NULL);
+	pthread_join(switcher.thread, NULL);
 	TH_LOG("%u mappings", rounds);
 	EXPECT_LE(3, rounds);
 }
@@ -456,14 +475,14 @@ TEST_F_TIMEOUT(race, reset, 60)
 
 	if (!self->can_reset)
 		SKIP(return, "the function has no reset");
-	while (goes_on(self, start, rounds)) {
+	while (goes_on(self->touchers, self->nr_touchers, start, rounds)) {
 		/* -EAGAIN: another path holds the device's lock just now. */
 		if (ioctl(self->device.fd, VFIO_DEVICE_RESET))
 			EXPECT_EQ(EAGAIN, errno);
 		rounds++;
 	}
 	EXPECT_LE(3, rounds);
-	EXPECT_EQ(0, sigbus_seen(self));
+	EXPECT_EQ(0, sigbus_seen(self->touchers, self->nr_touchers));
 }
 
 TEST_F_TIMEOUT(race, reset_by_sysfs, 60)
@@ -474,12 +493,12 @@ TEST_F_TIMEOUT(race, reset_by_sysfs, 60)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
 		 gpu_bdf());
-	while (goes_on(self, start, rounds)) {
+	while (goes_on(self->touchers, self->nr_touchers, start, rounds)) {
 		EXPECT_EQ(0, write_file(path, "1"));
 		rounds++;
 	}
 	EXPECT_LE(3, rounds);
-	EXPECT_EQ(0, sigbus_seen(self));
+	EXPECT_EQ(0, sigbus_seen(self->touchers, self->nr_touchers));
 }
 
 TEST_F_TIMEOUT(race, low_power, 60)
@@ -487,7 +506,7 @@ TEST_F_TIMEOUT(race, low_power, 60)
 	uint64_t start = now_ms();
 	unsigned int rounds = 0;
 
-	while (goes_on(self, start, rounds)) {
+	while (goes_on(self->touchers, self->nr_touchers, start, rounds)) {
 		ASSERT_EQ(0, __low_power(self->device.fd,
 					 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
 		usleep(2000);
