@@ -30,6 +30,7 @@ struct netlink_ext_ack;
  * What page tables hold (effective.c): the only file that knows CPUs.
  */
 extern const struct cachemode_cpu cachemode_cpu;
+u64 cachemode_phys_max(void);
 unsigned int cachemode_effective_mode(const void __iomem *io, u64 size,
 				      enum vfio_mmap_cache_mode wanted);
 pgprot_t cachemode_pgprot(pgprot_t prot, enum vfio_mmap_cache_mode mode);

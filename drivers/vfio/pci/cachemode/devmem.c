@@ -123,7 +123,7 @@ int cachemode_devmem_init(struct cachemode_device *cdev)
 	}
 
 	ret = cachemode_policy_split(base, size, needs_carve_out(pdev),
-				     iomem_resource.end, &split, &why);
+				     cachemode_phys_max(), &split, &why);
 	if (ret) {
 		pci_err(pdev, "firmware: device memory at %#llx, %#llx bytes: %s\n",
 			base, size, why);

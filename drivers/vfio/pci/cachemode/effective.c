@@ -3,7 +3,9 @@
  * What page tables hold: memory types as this CPU has them.
  */
 
+#include <linux/bitfield.h>
 #include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/mm.h>
 
 #include "cachemode.h"
@@ -27,6 +29,17 @@ const struct cachemode_cpu cachemode_cpu = {
 						VFIO_MMAP_ACCESS_ZERO_LINE,
 	},
 };
+
+/**
+ * cachemode_phys_max - the highest physical address that can be mapped
+ *
+ * Return: the address of its last byte
+ */
+u64 cachemode_phys_max(void)
+{
+	/* Set from the CPU's physical address width, see setup_arch(). */
+	return iomem_resource.end;
+}
 
 static unsigned int mode_of_entry(pteval_t bits)
 {
@@ -97,6 +110,7 @@ unsigned int cachemode_effective_mode(const void __iomem *io, u64 size,
 
 #elif defined(CONFIG_ARM64)
 
+#include <asm/cpufeature.h>
 #include <asm/memory.h>
 #include <asm/pgtable-hwdef.h>
 #include <asm/sysreg.h>
@@ -115,6 +129,16 @@ const struct cachemode_cpu cachemode_cpu = {
 						VFIO_MMAP_ACCESS_ZERO_LINE,
 	},
 };
+
+/* What the CPU has, and what an entry of this kernel's can hold. */
+u64 cachemode_phys_max(void)
+{
+	u64 features = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+	unsigned int range = FIELD_GET(ID_AA64MMFR0_EL1_PARANGE_MASK, features);
+
+	return min_t(u64, PHYS_MASK,
+		     BIT_ULL(id_aa64mmfr0_parange_to_phys_shift(range)) - 1);
+}
 
 /*
  * cachemode_effective_mode - the mode that page tables hold
