@@ -21,7 +21,7 @@ help:
 	@echo '  make bench       copies against libc; bench-quick in less than a minute'
 	@echo '  make docs        the documentation, in build/docs'
 	@echo '  make deb         Debian packages, in build/deb'
-	@echo 'Parts: setup (the tree of tools), bench-modules, selftests, debug-kernel, clean'
+	@echo 'Parts: setup (the tree of tools), bench-modules, selftests, clean'
 
 # Some targets run in the bench tree; called outside they enter it.
 IN_BENCH := $(wildcard /etc/bench-kernels)
