@@ -151,8 +151,8 @@ double bench_time(const char *what, bench_fn a, void *arg)
 	return bench_median(ns, n);
 }
 
-static void target(const char *name, const char *sense, double wanted,
-		   double value, const char *unit, bool met)
+static void put_target(const char *name, const char *sense, double wanted,
+		       double value, const char *unit, bool met)
 {
 	fprintf(parts, "target\t%s\t%s\t%.4g\t%.4g\t%s\t%d\n", name, sense,
 		wanted, value, unit, met);
@@ -161,13 +161,13 @@ static void target(const char *name, const char *sense, double wanted,
 void bench_at_most(const char *name, double wanted, double value,
 		   const char *unit)
 {
-	target(name, "<=", wanted, value, unit, value <= wanted);
+	put_target(name, "<=", wanted, value, unit, value <= wanted);
 }
 
 void bench_at_least(const char *name, double wanted, double value,
 		    const char *unit)
 {
-	target(name, ">=", wanted, value, unit, value >= wanted);
+	put_target(name, ">=", wanted, value, unit, value >= wanted);
 }
 
 void bench_skip(const char *name, const char *why)

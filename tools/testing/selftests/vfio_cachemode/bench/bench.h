@@ -61,6 +61,8 @@ bool bench_quick(void);
  * @b_arg: its argument
  *
  * Takes about 10 ms with --quick and 60 ms without.
+ *
+ * Return: the median ratio, and the median times.
  */
 struct bench_ratio bench_compare(const char *what, bench_fn a, void *a_arg,
 				 bench_fn b, void *b_arg);

@@ -321,6 +321,11 @@ static void run_random_memcpy(void *arg, size_t times)
 	}
 }
 
+static double random_ratio(const char *what)
+{
+	return bench_compare(what, run_random, NULL, run_random_memcpy, NULL).ratio;
+}
+
 static void random_sizes(void)
 {
 	static const char * const row[] = {
@@ -339,16 +344,12 @@ static void random_sizes(void)
 	unsigned int isa = x86_isa();
 
 	if (isa & X86_AVX512)
-		bench_at_most(row[0], 1.25, bench_compare("random avx512", run_random, NULL,
-							   run_random_memcpy, NULL).ratio,
-			      "x memcpy");
+		bench_at_most(row[0], 1.25, random_ratio("random avx512"), "x memcpy");
 	else
 		bench_skip(row[0], "this CPU has no AVX-512");
 	vfiomem_x86_isa = isa & ~X86_AVX512;
 	if (isa & X86_AVX2)
-		bench_at_most(row[1], 2.5, bench_compare("random avx2", run_random, NULL,
-							  run_random_memcpy, NULL).ratio,
-			      "x memcpy");
+		bench_at_most(row[1], 2.5, random_ratio("random avx2"), "x memcpy");
 	else
 		bench_skip(row[1], "this CPU has no AVX2");
 	vfiomem_x86_isa = isa;
@@ -380,7 +381,7 @@ static void overlaps(void)
 			snprintf(name, sizeof(name), "overlap %zu by %zu", c.n, distance[j]);
 			ratio[j] = bench_compare(name, run_move, &c, run_memmove, &c).ratio;
 		}
-		bench_note("overlap with ASCENDING, %zu bytes, dst - src 1, 8, 100, 1000: %.2f %.2f %.2f %.2fx",
+		bench_note("overlap, %zu bytes, dst - src 1, 8, 100, 1000: %.2f %.2f %.2f %.2fx",
 			   sizes[i], ratio[0], ratio[1], ratio[2], ratio[3]);
 		middle = bench_median(ratio, COUNT(ratio));
 		worst = middle > worst ? middle : worst;

@@ -19,16 +19,16 @@ static volatile struct vfiomem_attr strict = VFIOMEM_ATTR(VFIOMEM_NORMAL, 0, VFI
 
 #define COUNTED __attribute__((noinline, used))
 
-#define COPY(name, attr, order, offset)					\
+#define COPY(name, order, offset)					\
 COUNTED void count_##name(struct vfiomem_attr a, size_t n)		\
 {									\
 	vfiomem_copy(a, dst + (offset), a, src, n, order);		\
 }
 
-COPY(relaxed, ram, VFIOMEM_RELAXED, 0)
-COPY(publish, ram, VFIOMEM_PUBLISH, 0)
-COPY(ascending, ram, VFIOMEM_ASCENDING, 0)
-COPY(strict_misaligned, strict, VFIOMEM_RELAXED, 1)
+COPY(relaxed, VFIOMEM_RELAXED, 0)
+COPY(publish, VFIOMEM_PUBLISH, 0)
+COPY(ascending, VFIOMEM_ASCENDING, 0)
+COPY(strict_misaligned, VFIOMEM_RELAXED, 1)
 
 COUNTED void count_memcpy(struct vfiomem_attr a, size_t n)
 {

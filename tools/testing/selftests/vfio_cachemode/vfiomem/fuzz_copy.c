@@ -20,7 +20,6 @@ struct input {
 
 static uint8_t buffer[SIZE + 64], want[SIZE + 64], scratch[65536];
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int filled;

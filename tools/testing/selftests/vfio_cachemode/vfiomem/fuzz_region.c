@@ -8,7 +8,6 @@
 #include "fake_vfio.h"
 #include "vfiomem.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vfiomem_region *region;

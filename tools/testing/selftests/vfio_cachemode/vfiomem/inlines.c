@@ -9,7 +9,8 @@
 
 #define REGISTERS VFIOMEM_ATTR(VFIOMEM_DEVICE, 0, 0)
 
-#define INLINES(bits, le, type)						\
+#define INLINES(bits, le, type)	INLINES_(bits, le, type)
+#define INLINES_(bits, le, type)					\
 USED type known_load##bits##le(const volatile void *p)			\
 {									\
 	return vfiomem_load##bits##le(VFIOMEM_ATTR_RAM, p);		\
@@ -35,10 +36,12 @@ USED void any_store##bits##le(struct vfiomem_attr attr, volatile void *p, type v
 	vfiomem_store##bits##le(attr, p, value);			\
 }
 
-INLINES(8, , uint8_t)
-INLINES(16, , uint16_t)
-INLINES(32, , uint32_t)
-INLINES(64, , uint64_t)
+#define NATIVE	/* no suffix: host-endian */
+
+INLINES(8, NATIVE, uint8_t)
+INLINES(16, NATIVE, uint16_t)
+INLINES(32, NATIVE, uint32_t)
+INLINES(64, NATIVE, uint64_t)
 INLINES(16, _le, uint16_t)
 INLINES(32, _le, uint32_t)
 INLINES(64, _le, uint64_t)

@@ -34,7 +34,7 @@ expect() {	# NAME COMMAND...
 	local name=$1 said status=0
 	shift
 	said=$("$@" 2>&1) || status=1
-	[ "$status" = 0 ] || sed 's/^/# /' <<< "$said" | head -n 40
+	[ "$status" = 0 ] || printf '%s\n' "$said" | sed 's/^/# /' | head -n 40
 	result "$status" "$name"
 }
 

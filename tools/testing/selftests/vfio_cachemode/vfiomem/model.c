@@ -226,15 +226,18 @@ static const char *judge_ascending(const struct model_side *s,
 			have |= ev[i].barrier;
 			continue;
 		}
-		/* A store-release, and a load-acquire before, order as well. */
+		/*
+		 * A store-release, and a load-acquire before, order as well,
+		 * but for the inner shareable domain only: not for a device.
+		 */
 		if (ev[i].flags & MODEL_ACQ_REL && s->dir == MODEL_WRITE)
-			have |= MODEL_ORDERS_STORES | MODEL_OUTER;
+			have |= MODEL_ORDERS_STORES;
 		if (last && ev[i].addr < last->addr)
 			return "order: accesses do not ascend";
 		if (last && (have & need) != need)
 			return "order: no barrier between ascending accesses";
 		have = ev[i].flags & MODEL_ACQ_REL && s->dir == MODEL_READ ?
-			MODEL_ORDERS_LOADS | MODEL_OUTER : 0;
+			MODEL_ORDERS_LOADS : 0;
 		last = &ev[i];
 	}
 	return NULL;
@@ -265,7 +268,7 @@ static const char *judge_publish(const struct model_side *s,
 			have |= ev[i].barrier;
 	}
 	if (last->flags & MODEL_ACQ_REL)
-		have |= MODEL_ORDERS_STORES | MODEL_OUTER;
+		have |= MODEL_ORDERS_STORES;
 	if (streamed)
 		need |= MODEL_ORDERS_STORES | MODEL_DRAINS_WC;
 	if ((have & need) != need)
@@ -290,7 +293,7 @@ static const char *judge_acquire(const struct model_side *s,
 			if (first->addr != s->p || first->width != g)
 				return "order: the granule is not the first access of its own";
 			if (first->flags & MODEL_ACQ_REL)
-				have |= MODEL_ORDERS_LOADS | MODEL_OUTER;
+				have |= MODEL_ORDERS_LOADS;
 			continue;
 		}
 		if ((have & need) != need)

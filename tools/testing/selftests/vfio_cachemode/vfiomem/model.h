@@ -43,7 +43,7 @@ enum model_kind {
 
 enum model_flag {
 	MODEL_STRING		= 1 << 0,	/* x86 rep movs, rep stos */
-	MODEL_NONTEMPORAL	= 1 << 1,	/* x86 movnt*: not held back by later plain stores */
+	MODEL_NONTEMPORAL	= 1 << 1,	/* x86 movnt*: in no order */
 	MODEL_PAIR		= 1 << 2,	/* arm64 ldp, stp */
 	MODEL_SIMD		= 1 << 3,	/* a vector register */
 	MODEL_MASKED		= 1 << 4,	/* only the bytes that a mask selects */
@@ -84,7 +84,7 @@ struct model_side {
 	unsigned int max_width;	/* 0: none declared */
 	unsigned int vector;	/* the CPU's widest vector access; 8 if it has none */
 	unsigned int atomic;	/* widest access that the CPU documents as atomic: 8 or 16 */
-	unsigned int width;	/* W if the library declares less than is allowed; or 0 */
+	unsigned int width;	/* W, if the library declares less; or 0 */
 	unsigned int granule;	/* of PUBLISH and ACQUIRE; 0: the default */
 	bool watched;		/* false: nobody looks, only the bytes count */
 };

@@ -161,7 +161,7 @@ static void complain(const char *what, struct vfiomem_attr d, size_t dst,
 	static unsigned int shown;
 
 	if (shown++ < 10)
-		printf("# %s: dst mode %u width %u access %#x +%zu, src mode %u width %u access %#x +%zu, n %zu, order %#x: %d\n",
+		printf("# %s: dst %u/%u/%#x +%zu, src %u/%u/%#x +%zu, n %zu, order %#x: %d\n",
 		       what, d.mode, d.max_width, d.access, dst, s.mode,
 		       s.max_width, s.access, src, n, order, ret);
 }
@@ -327,7 +327,7 @@ static void test_move(unsigned long calls)
 			to = SIZE - n;
 		bad += move_once(to, from, n, attr, order, scratches[below(5)]);
 	}
-	ktap_result(!bad, "move: random overlaps are memmove()'s, scratch is asked for where it is needed (%lu calls)",
+	ktap_result(!bad, "move: random overlaps are memmove()'s, with scratch if needed (%lu calls)",
 		    calls);
 }
 
@@ -404,7 +404,7 @@ static void test_single(unsigned long calls)
 		complain("load or store", attr, at, attr, at, n, 0, 0);
 	}
 	bad += memcmp(want, dst_buf, SIZE) != 0;
-	ktap_result(!bad, "load and store: values and _le values are right, other bytes untouched (%lu calls)",
+	ktap_result(!bad, "load and store: values, _le too, and no other bytes (%lu calls)",
 		    calls);
 }
 

@@ -333,7 +333,7 @@ static void mapping(void)
 	a[1] = AREA(PAGE, 64 * MIB, 3, 0x7f, 0);
 	if (fd < 0 || ftruncate(fd, 64 * MIB + PAGE) ||
 	    vfiomem_region_open(fd, 0, &region)) {
-		ktap_result(false, "mapping: a region on a file");
+		ktap_result(false, "map: a region on a file");
 		return;
 	}
 	for (i = 0; i < 8 && good; i++) {
@@ -347,24 +347,24 @@ static void mapping(void)
 		if (good && i < 7)
 			good = !vfiomem_region_unmap(p, mapped);
 	}
-	ktap_result(good, "mapping: aligned as the offset is, to 2 MiB");
+	ktap_result(good, "map: aligned as the offset is, to 2 MiB");
 	if (good) {
 		memset(p, 0x5a, PAGE);
 		good = pread(fd, &i, sizeof(i), PAGE) == sizeof(i) && i == 0x5a5a5a5a;
 	}
-	ktap_result(good, "mapping: it is the region's");
+	ktap_result(good, "map: it is the region's");
 	ktap_result(vfiomem_region_map(region, 0, 2 * PAGE, PROT_READ, &q, NULL) == -EINVAL,
-		    "mapping: across a border of two areas is refused");
+		    "map: across a border of two areas is refused");
 	ktap_result(vfiomem_region_map(region, 100, PAGE, PROT_READ, &q, NULL) == -EINVAL &&
 		    vfiomem_region_map(region, PAGE, 100, PROT_READ, &q, NULL) == -EINVAL &&
 		    vfiomem_region_map(region, 1ULL << 50, 0, PROT_READ, &q, NULL) == -EINVAL &&
 		    vfiomem_region_map(region, PAGE, SIZE_MAX, PROT_READ, &q, NULL) == -EINVAL,
-		    "mapping: parts of pages, and what is outside, are refused");
+		    "map: parts of pages, and what is outside, are refused");
 	vfiomem_region_close(region);
 	answer(VFIO_REGION_INFO_FLAG_READ, MIB);
 	ktap_result(!open_region() &&
 		    vfiomem_region_map(region, 0, 0, PROT_READ, &q, NULL) == -ENODEV,
-		    "mapping: a region that cannot be mapped");
+		    "map: a region that cannot be mapped");
 	vfiomem_region_close(region);
 	vfiomem_region_close(NULL);
 }

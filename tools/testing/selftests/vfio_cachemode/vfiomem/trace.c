@@ -248,7 +248,8 @@ static void on_segv(int sig, siginfo_t *info, void *ucontext)
 		give_up("an access far outside", *trace_pc(uc));
 	if (!insn || !insn->width || insn->base < 0)
 		give_up("an instruction that is not understood", *trace_pc(uc));
-	moved[0] = moved[1] = -1;
+	moved[0] = -1;
+	moved[1] = -1;
 	if (insn->flags & MODEL_STRING)
 		string(uc, insn);
 	else
@@ -287,9 +288,11 @@ static void on_trap(int sig, siginfo_t *info, void *ucontext)
 	insn = find(pc);
 	if (!insn || insn->kind != MODEL_BARRIER)
 		abort();
-	if (running)
-		record(&(struct model_event){ .kind = MODEL_BARRIER,
-					      .barrier = insn->barrier }, pc);
+	if (running) {
+		struct model_event ev = { .kind = MODEL_BARRIER, .barrier = insn->barrier };
+
+		record(&ev, pc);
+	}
 	/* One thread, memory of one kind: nothing to wait for. */
 	*trace_pc(uc) = insn->pc + insn->len;
 }

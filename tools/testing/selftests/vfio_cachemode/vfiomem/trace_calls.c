@@ -22,6 +22,7 @@
 #include "model.h"
 #include "trace.h"
 #include "vfiomem.h"
+#include "twins.h"
 
 #define MAX_N	300
 #define PAGE	4096
@@ -69,6 +70,7 @@ static const struct memory {
 	/* Not traced: */
 	MEMORY("PRIVATE", VFIOMEM_PRIVATE, 0, ANY_ACCESS, ANY_ACCESS),
 };
+
 #define NR_MEMORIES	(sizeof(memories) / sizeof(*memories))
 #define NR_TRACED	(NR_MEMORIES - 1)
 #define PRIVATE		(&memories[NR_TRACED])
@@ -119,10 +121,6 @@ static uint64_t hash(uint64_t x)
 	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
 	return x ^ (x >> 31);
 }
-
-/* Exported twins: the same names, not the inlines. */
-uint64_t twin_load(struct vfiomem_attr attr, const volatile void *p, size_t n);
-void twin_store(struct vfiomem_attr attr, volatile void *p, uint64_t v, size_t n);
 
 static void do_call(void *arg)
 {
@@ -594,14 +592,14 @@ static void widths(void)
 static void results(enum routine routine, enum model_dir dir)
 {
 	const struct tally *t = &tally[routine][dir];
+	const char *side = dir == MODEL_WRITE ? "written" : "read";
 	unsigned int i;
 
 	for (i = 0; i < NR_CHECKS; i++)
 		ktap_result(t->cases > t->refused && !t->failed[i],
 			    "%s: %s, %s side: %s (%lu cases, %lu failed)", level->name,
-			    routine_name[routine],
-			    dir == MODEL_WRITE ? "written" : "read",
-			    check_name[i], t->cases, t->failed[i]);
+			    routine_name[routine], side, check_name[i], t->cases,
+			    t->failed[i]);
 }
 
 int main(int argc, char **argv)

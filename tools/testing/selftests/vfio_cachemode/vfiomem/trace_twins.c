@@ -1,28 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The exported twins of the inlines, as a language without C inlines has them. */
-#include <stddef.h>
-#include <stdint.h>
-
-struct vfiomem_attr {
-	uint8_t mode;
-	uint8_t reserved;
-	uint16_t max_width;
-	uint32_t access;
-};
-
-#define TWIN(bits)							\
-uint##bits##_t vfiomem_load##bits(struct vfiomem_attr attr,		\
-				  const volatile void *p);		\
-void vfiomem_store##bits(struct vfiomem_attr attr, volatile void *p,	\
-			 uint##bits##_t value)
-
-TWIN(8);
-TWIN(16);
-TWIN(32);
-TWIN(64);
-
-uint64_t twin_load(struct vfiomem_attr attr, const volatile void *p, size_t n);
-void twin_store(struct vfiomem_attr attr, volatile void *p, uint64_t v, size_t n);
+#include "twins.h"
 
 uint64_t twin_load(struct vfiomem_attr attr, const volatile void *p, size_t n)
 {
