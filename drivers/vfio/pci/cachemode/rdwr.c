@@ -127,9 +127,22 @@ static int access_memory(struct cachemode_area *area, u64 offset, u8 *buf,
 }
 
 /*
- * One piece, within one area.  Memory that is disabled or not powered reads all
- * ones and takes no writes, as a BAR does.  Returns 0, or -EAGAIN if memory is
- * not ready, or a negative error.
+ * What an area answers that is disabled or not powered: device memory what the
+ * bus would, BARs what vfio-pci-core says for those that it serves.
+ */
+static int access_disabled(struct cachemode_area *area, u8 *buf, size_t count,
+			   bool write)
+{
+	if (!cachemode_region_emulated(area->region))
+		return -EIO;
+	if (!write)
+		memset(buf, 0xff, count);
+	return 0;
+}
+
+/*
+ * One piece, within one area.  Returns 0, or -EAGAIN if memory is not ready, or
+ * a negative error.
  */
 static int access_area(struct cachemode_area *area, u64 offset, u8 *buf,
 		       size_t count, bool write)
@@ -140,8 +153,7 @@ static int access_area(struct cachemode_area *area, u64 offset, u8 *buf,
 	if (down_read_killable(&cdev->core.memory_lock))
 		return -EINTR;
 	if (!__vfio_pci_memory_enabled(&cdev->core)) {
-		if (!write)
-			memset(buf, 0xff, count);
+		ret = access_disabled(area, buf, count, write);
 		goto out_unlock_memory;
 	}
 
