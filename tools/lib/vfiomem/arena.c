@@ -13,14 +13,14 @@
 #include "arena.h"
 
 /**
- * arena_init() - take a block of memory, or the whole pages of it
+ * vfiomem_arena_init() - take a block of memory, or the whole pages of it
  * @arena: filled in
  * @base: its memory
  * @size: its bytes
  *
  * Return: 0; -EINVAL where no whole page lies in it; -ENOMEM
  */
-int arena_init(struct arena *arena, void *base, size_t size)
+int vfiomem_arena_init(struct arena *arena, void *base, size_t size)
 {
 	size_t skip = -(uintptr_t)base % ARENA_PAGE;
 
@@ -32,14 +32,14 @@ int arena_init(struct arena *arena, void *base, size_t size)
 	return arena->used ? 0 : -ENOMEM;
 }
 
-void arena_exit(struct arena *arena)
+void vfiomem_arena_exit(struct arena *arena)
 {
 	free(arena->used);
 	*arena = (struct arena){ 0 };
 }
 
-/** arena_alloc() - the first run of free pages, or NULL */
-void *arena_alloc(struct arena *arena, size_t pages)
+/** vfiomem_arena_alloc() - the first run of free pages, or NULL */
+void *vfiomem_arena_alloc(struct arena *arena, size_t pages)
 {
 	size_t run = 0;
 
@@ -55,7 +55,7 @@ void *arena_alloc(struct arena *arena, size_t pages)
 	return NULL;
 }
 
-void arena_free(struct arena *arena, void *ptr, size_t pages)
+void vfiomem_arena_free(struct arena *arena, void *ptr, size_t pages)
 {
 	size_t first = (size_t)((unsigned char *)ptr - arena->base) / ARENA_PAGE;
 

@@ -13,9 +13,9 @@ struct arena {
 	size_t pages;
 };
 
-int arena_init(struct arena *arena, void *base, size_t size);
-void arena_exit(struct arena *arena);
-void *arena_alloc(struct arena *arena, size_t pages);
-void arena_free(struct arena *arena, void *ptr, size_t pages);
+int vfiomem_arena_init(struct arena *arena, void *base, size_t size);
+void vfiomem_arena_exit(struct arena *arena);
+void *vfiomem_arena_alloc(struct arena *arena, size_t pages);
+void vfiomem_arena_free(struct arena *arena, void *ptr, size_t pages);
 
 #endif

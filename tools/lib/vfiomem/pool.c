@@ -322,7 +322,7 @@ static void libc_free(void *opaque, void *ptr, size_t size)
 static void *memory_get(struct vfiomem_pool *pool, size_t pages)
 {
 	if (pool->arena.used)
-		return arena_alloc(&pool->arena, pages);
+		return vfiomem_arena_alloc(&pool->arena, pages);
 	return pool->options.alloc(pool->options.opaque, PAGE, pages * PAGE);
 }
 
@@ -331,7 +331,7 @@ static void memory_put(struct vfiomem_pool *pool, void *memory, size_t pages)
 	if (!memory)
 		return;
 	if (pool->arena.used)
-		arena_free(&pool->arena, memory, pages);
+		vfiomem_arena_free(&pool->arena, memory, pages);
 	else
 		pool->options.free(pool->options.opaque, memory, pages * PAGE);
 }
@@ -1117,7 +1117,7 @@ static void retire(struct vfiomem_pool *pool)
 			for (unsigned int k = 0; k < NR_CHUNKS; k++)
 				free(chunks[k]);
 		}
-		arena_exit(&pool->arena);
+		vfiomem_arena_exit(&pool->arena);
 		pool->options = (struct vfiomem_pool_options){ 0 };
 		pool->done = (struct waiters){ NULL, &pool->done.first };
 	}
@@ -1163,13 +1163,13 @@ int vfiomem_pool_create(struct vfiomem_pool **out,
 	    !options->arena != !options->arena_size)
 		return -EINVAL;
 	if (options->arena) {
-		ret = arena_init(&arena, options->arena, options->arena_size);
+		ret = vfiomem_arena_init(&arena, options->arena, options->arena_size);
 		if (ret)
 			return ret;
 	}
 	pool = new_shell();
 	if (!pool) {
-		arena_exit(&arena);
+		vfiomem_arena_exit(&arena);
 		return -ENOMEM;
 	}
 	pthread_mutex_lock(&pool->mutex);

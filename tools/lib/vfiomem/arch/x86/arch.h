@@ -322,8 +322,14 @@ static inline bool arch_can_realign(unsigned int dst_width,
 
 /* Copy pairs of lines: @held bytes at @first, then those of @src, to @dst. */
 VFIOMEM_HIDDEN
-void arch_realign(volatile void *dst, const volatile void *src, size_t pairs,
-		  char *first, size_t held);
+void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
+			 size_t pairs, char *first, size_t held);
+
+static inline void arch_realign(volatile void *dst, const volatile void *src,
+				size_t pairs, char *first, size_t held)
+{
+	vfiomem_x86_realign(dst, src, pairs, first, held);
+}
 
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)

@@ -117,8 +117,8 @@ static const uint8_t indices[128] = {
  * waits in a register for the next.  The last @held bytes are put back to
  * @first.  Bytes before @first are only passed over, under a mask.
  */
-void arch_realign(volatile void *dst, const volatile void *src, size_t pairs,
-		  char *first, size_t held)
+void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
+			 size_t pairs, char *first, size_t held)
 {
 	const uint64_t mask = held ? ~0ULL << (64 - held) : 0;
 	char *const line = first + held - 64;
