@@ -31,7 +31,7 @@
 #define CXL_DVSEC_LENGTH	0x38
 #define CXL_MEMORY_VALID	0x1
 #define CXL_MEMORY_ACTIVE	0x2
-#define CXL_ACTIVE_TIMEOUT	(1 << 13)	/* 4 seconds */
+#define CXL_ACTIVE_TIMEOUT	(2 << 13)	/* 16 seconds */
 
 static void put8(struct device *dev, unsigned int at, uint8_t value)
 {
