@@ -287,7 +287,9 @@ static void bad_answers(void)
 	ktap_result(refused(), "malformed: half a header at the end");
 
 	answer(MMAP_CAPS, MIB);
-	modes(4, sizeof(*a));
+	a = modes(4, sizeof(*a));
+	for (i = 0; i < 4; i++)
+		a[i] = AREA(i * PAGE, PAGE, 0, 0, 0);
 	fake.size -= 8;
 	ktap_result(refused(), "malformed: fewer bytes than areas");
 
