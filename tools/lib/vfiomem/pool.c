@@ -1044,37 +1044,44 @@ static struct runner *running(struct vfiomem_pool *pool,
 	return r;
 }
 
+/* Take a waiter out of the list it is in, with its grant. The mutex is held. */
+static bool dequeue(struct vfiomem_pool *pool, struct vfiomem_pool_waiter *waiter)
+{
+	if (withdraw(&pool->queue, waiter)) {
+		pool->waiting--;
+		pool->waited_ns += now_ns() - waiter->since;
+		return true;
+	}
+	if (!withdraw(&pool->done, waiter))
+		return false;
+	for (int i = 0; i < waiter->result; i++) {
+		pool->handed -= waiter->bufs[i].len;
+		put(pool, &waiter->bufs[i]);
+	}
+	return true;
+}
+
 int vfiomem_pool_cancel(struct vfiomem_pool *pool, struct vfiomem_pool_waiter *waiter)
 {
 	struct runner *r;
-	int ret = -ENOENT;
+	bool dequeued;
+	int ret = 0;
 
 	if (!pool || !waiter)
 		return -EINVAL;
 	pthread_mutex_lock(&pool->mutex);
-	if (withdraw(&pool->queue, waiter)) {
-		pool->waiting--;
-		pool->waited_ns += now_ns() - waiter->since;
-		serve(pool);
-		ret = 0;
-	} else if (withdraw(&pool->done, waiter)) {
-		for (int i = 0; i < waiter->result; i++) {
-			pool->handed -= waiter->bufs[i].len;
-			put(pool, &waiter->bufs[i]);
-		}
-		serve(pool);
-		ret = 0;
-	} else {
-		while ((r = running(pool, waiter))) {
-			if (r->thread == &self) {
-				ret = -EDEADLK;
-				break;
-			}
-			pool->sleepers++;
-			pthread_cond_wait(&pool->ran, &pool->mutex);
-			pool->sleepers--;
-		}
+	dequeued = dequeue(pool, waiter);
+	/* A callback that runs may have queued its waiter again, or may yet. */
+	while ((r = running(pool, waiter)) && r->thread != &self) {
+		pool->sleepers++;
+		pthread_cond_wait(&pool->ran, &pool->mutex);
+		pool->sleepers--;
+		dequeued |= dequeue(pool, waiter);
 	}
+	if (dequeued)
+		serve(pool);
+	else
+		ret = r ? -EDEADLK : -ENOENT;
 	unlock(pool);
 	return ret;
 }

@@ -489,6 +489,22 @@ static void linger(struct note *note)
 	stage = 2;
 }
 
+/* Queues itself again, and lingers. */
+static void rearm(struct note *note)
+{
+	struct vfiomem_buf buf = note->buf;
+
+	if (note->result < 0)
+		return;
+	expect_eq(vfiomem_pool_wait(note->pool, &note->waiter), -EDEADLK);
+	note->waiter.how.owner = &stage;
+	expect_eq(vfiomem_pool_wait(note->pool, &note->waiter), 0);
+	stage = 1;
+	usleep(100000);
+	expect_eq(vfiomem_pool_unmap(note->pool, &buf), 0);
+	stage = 2;
+}
+
 struct unmapper {
 	struct vfiomem_pool *pool;
 	struct vfiomem_buf buf;
@@ -543,9 +559,26 @@ static void test_cancel(void)
 	expect_eq(vfiomem_pool_map(u.pool, 0, PAGE, NULL, &buf), 0);
 	expect_eq(vfiomem_pool_unmap(u.pool, &buf), 0);
 
+	/* Also where it queued itself again, so that there is something to cancel. */
+	stage = 0;
+	expect_eq(vfiomem_pool_try_map(u.pool, 0, PAGE, NULL, &u.buf), 0);
+	note_init(&first, u.pool, PAGE, PAGE);
+	first.then = rearm;
+	expect_eq(vfiomem_pool_wait(u.pool, &first.waiter), 0);
+	pthread_create(&thread, NULL, unmap_thread, &u);
+	while (!stage)
+		usleep(100);
+	expect_eq(vfiomem_pool_cancel(u.pool, &first.waiter), 0);
+	expect_eq(stage, 2);
+	expect_eq(first.calls, 1);
+	pthread_join(thread, NULL);
+	expect_eq(first.calls, 1);
+	expect_eq(stats_of(u.pool).waiting, 0);
+
 	/* So it is by destroy. */
 	stage = 0;
 	expect_eq(vfiomem_pool_try_map(u.pool, 0, PAGE, NULL, &u.buf), 0);
+	first.then = linger;
 	expect_eq(vfiomem_pool_wait(u.pool, &first.waiter), 0);
 	pthread_create(&thread, NULL, unmap_thread, &u);
 	while (!stage)
