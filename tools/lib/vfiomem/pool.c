@@ -646,7 +646,7 @@ static void serve(struct vfiomem_pool *pool)
 		result = -ESHUTDOWN;
 		if (pool->open)
 			result = grant(pool, waiter->pieces, waiter->nr, waiter->total,
-				       &waiter->how, waiter->bufs);
+				       &waiter->exact, waiter->bufs);
 		if (result == -EAGAIN)
 			break;
 		withdraw(&pool->queue, waiter);
@@ -700,7 +700,7 @@ static void unlock(struct vfiomem_pool *pool)
 		withdraw(&pool->done, waiter);
 		me.running = waiter;
 		pthread_mutex_unlock(&pool->mutex);
-		zero(waiter->bufs, result, &waiter->how);
+		zero(waiter->bufs, result, &waiter->exact);
 		waiter->granted(waiter, result);
 		pthread_mutex_lock(&pool->mutex);
 		me.running = NULL;
@@ -855,19 +855,19 @@ static int get_or_queue(struct vfiomem_pool *pool, struct vfiomem_pool_waiter *w
 	if (!pool->queue.first) {
 		shut_gate(pool);
 		ret = grant(pool, waiter->pieces, waiter->nr, waiter->total,
-			    &waiter->how, waiter->bufs);
+			    &waiter->exact, waiter->bufs);
 		if (ret != -EAGAIN)
 			goto out;
 	}
 	ret = -EMSGSIZE;
-	if (waiter->how.min > pool->budget)
+	if (waiter->exact.min > pool->budget)
 		goto out;
 	/*
 	 * Bytes that the owner itself holds may be those it would wait for; and
 	 * a callback that sleeps keeps this thread from running the others'.
 	 */
 	ret = -EDEADLK;
-	if ((blocks && self.runner) || count_out(pool, waiter->how.owner))
+	if ((blocks && self.runner) || count_out(pool, waiter->exact.owner))
 		goto out;
 	waiter->since = now_ns();
 	waiter->done = 0;
@@ -892,10 +892,10 @@ static int map(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
 
 	if (!pool)
 		return -EINVAL;
-	ret = normalise(pieces, nr, how, bufs, &waiter.how, &waiter.total);
+	ret = normalise(pieces, nr, how, bufs, &waiter.exact, &waiter.total);
 	if (ret)
 		return ret;
-	if (try_stripe(pool, pieces, nr, waiter.total, waiter.how.owner, bufs)) {
+	if (try_stripe(pool, pieces, nr, waiter.total, waiter.exact.owner, bufs)) {
 		ret = (int)nr;
 	} else {
 		ret = get_or_queue(pool, &waiter);
@@ -906,7 +906,7 @@ static int map(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
 			ret = waiter.result;
 		}
 	}
-	zero(bufs, ret, &waiter.how);
+	zero(bufs, ret, &waiter.exact);
 	return ret;
 }
 
@@ -997,12 +997,12 @@ int vfiomem_pool_wait(struct vfiomem_pool *pool, struct vfiomem_pool_waiter *wai
 	if (!pool || !waiter || (!waiter->granted && waiter->eventfd < 0))
 		return -EINVAL;
 	ret = normalise(waiter->pieces, waiter->nr, &waiter->how, waiter->bufs,
-			&waiter->how, &waiter->total);
+			&waiter->exact, &waiter->total);
 	if (ret)
 		return ret;
 	ret = get_or_queue(pool, waiter);
 	if (ret > 0)
-		zero(waiter->bufs, ret, &waiter->how);
+		zero(waiter->bufs, ret, &waiter->exact);
 	return ret;
 }
 
@@ -1029,7 +1029,7 @@ int vfiomem_pool_collect(struct vfiomem_pool *pool, struct vfiomem_pool_waiter *
 	else
 		ret = pool->open ? -ENOENT : -ESHUTDOWN;
 	unlock(pool);
-	zero(waiter->bufs, ret, &waiter->how);
+	zero(waiter->bufs, ret, &waiter->exact);
 	return ret;
 }
 

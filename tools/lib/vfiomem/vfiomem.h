@@ -879,6 +879,7 @@ struct vfiomem_pool_waiter {
 
 	/* private: */
 	struct vfiomem_pool_waiter *next;
+	struct vfiomem_grant exact;
 	const void *thread;
 	size_t total;
 	uint64_t since;

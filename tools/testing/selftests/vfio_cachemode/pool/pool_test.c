@@ -399,6 +399,14 @@ static void test_eventfd(void)
 	expect_eq(vfiomem_pool_collect(pool, &waiter), -ENOENT);
 	expect_eq(vfiomem_pool_unmap(pool, &buf), 0);
 
+	/* The request is the caller's: what its zeroes mean is not written there. */
+	waiter.how = (struct vfiomem_grant){ .min = 10, .granularity = 8 };
+	expect_eq(vfiomem_pool_wait(pool, &waiter), 1);
+	expect(!waiter.how.owner);
+	expect_eq(waiter.how.min, 10);
+	waiter.how = (struct vfiomem_grant){ .owner = &waiter };
+	expect_eq(vfiomem_pool_unmap(pool, &buf), 0);
+
 	/* Signalled, and then not wanted: the grant goes back. */
 	expect_eq(vfiomem_pool_try_map(pool, 0, PAGE, NULL, &held), 0);
 	expect_eq(vfiomem_pool_wait(pool, &waiter), 0);
