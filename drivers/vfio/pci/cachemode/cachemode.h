@@ -312,6 +312,7 @@ int cachemode_nl_init(void);
 void cachemode_nl_exit(void);
 void cachemode_nl_add(struct cachemode_device *cdev);
 void cachemode_nl_remove(struct cachemode_device *cdev);
+void cachemode_nl_changed(void);
 void cachemode_nl_notify(struct cachemode_device *cdev, u32 cmd);
 
 #endif /* _CACHEMODE_H */

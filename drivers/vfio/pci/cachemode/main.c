@@ -67,6 +67,7 @@ static void set_live(struct cachemode_device *cdev, bool live)
 {
 	mutex_lock(&cdev->state_lock);
 	cdev->live = live;
+	cachemode_nl_changed();
 	mutex_unlock(&cdev->state_lock);
 	cachemode_nl_notify(cdev, live ? VFIO_CACHEMODE_CMD_DEV_OPEN_NTF :
 					 VFIO_CACHEMODE_CMD_DEV_CLOSE_NTF);

@@ -82,12 +82,24 @@ static bool nl_is_operator(const struct sk_buff *skb)
 	       netlink_capable(skb, CAP_SYS_ADMIN);
 }
 
-static void nl_changed(void)
+/**
+ * cachemode_nl_changed() - make running dumps known as interrupted
+ *
+ * Context: Any.  Under the lock that the change was made under, so that nobody
+ * sees the change with the number of before.
+ */
+void cachemode_nl_changed(void)
 {
 	atomic_inc(&nl_generation);
 }
 
-/* Dump sequence numbers are not 0: to the core that means none. */
+/*
+ * Dump sequence numbers are not 0: to the core that means none.
+ *
+ * A dump asks at both ends of each of its parts: devices are opened and closed
+ * meanwhile, and the core compares the number of each message, the last one
+ * included, with that of the message before.
+ */
 static unsigned int nl_dump_seq(void)
 {
 	return (unsigned int)atomic_read(&nl_generation) ?: 1;
@@ -347,7 +359,9 @@ int vfio_cachemode_nl_dev_get_dumpit(struct sk_buff *skb,
 		if (key < cursor->next)
 			continue;
 		hdr = genlmsg_iput(skb, genl_info_dump(cb));
+		mutex_lock(&cdev->state_lock);
 		ret = hdr ? nl_put_dev(skb, cdev) : -EMSGSIZE;
+		mutex_unlock(&cdev->state_lock);
 		if (ret) {
 			genlmsg_cancel(skb, hdr);
 			break;
@@ -356,6 +370,7 @@ int vfio_cachemode_nl_dev_get_dumpit(struct sk_buff *skb,
 		genlmsg_end(skb, hdr);
 		cursor->next = key + 1;
 	}
+	cb->seq = nl_dump_seq();
 	mutex_unlock(&nl_lock);
 	return ret;
 }
@@ -448,6 +463,7 @@ int vfio_cachemode_nl_region_get_dumpit(struct sk_buff *skb,
 		if (ret)
 			break;
 	}
+	cb->seq = nl_dump_seq();
 	mutex_unlock(&nl_lock);
 	return ret;
 }
@@ -577,7 +593,7 @@ int vfio_cachemode_nl_region_set_doit(struct sk_buff *skb,
 	cdev = nl_find_region(info, &index);
 	ret = IS_ERR(cdev) ? PTR_ERR(cdev) : nl_region_set(cdev, index, info);
 	if (!ret) {
-		nl_changed();
+		cachemode_nl_changed();
 		nl_notify_region(cdev, index);
 	}
 	mutex_unlock(&nl_lock);
@@ -599,7 +615,6 @@ void cachemode_nl_notify(struct cachemode_device *cdev, u32 cmd)
 	struct sk_buff *msg;
 	void *hdr;
 
-	nl_changed();
 	msg = nl_notification(cmd, &hdr);
 	if (msg)
 		nl_multicast(msg, hdr, nl_put_dev(msg, cdev));
@@ -621,7 +636,7 @@ void cachemode_nl_add(struct cachemode_device *cdev)
 		if (nl_device_key(pos) > key)
 			break;
 	list_add_tail(&cdev->nl_entry, &pos->nl_entry);
-	nl_changed();
+	cachemode_nl_changed();
 	mutex_unlock(&nl_lock);
 }
 
@@ -635,7 +650,7 @@ void cachemode_nl_remove(struct cachemode_device *cdev)
 {
 	mutex_lock(&nl_lock);
 	list_del(&cdev->nl_entry);
-	nl_changed();
+	cachemode_nl_changed();
 	mutex_unlock(&nl_lock);
 }
 
