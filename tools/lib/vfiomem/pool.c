@@ -557,7 +557,7 @@ static int grant(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
 	n = trim(pool, bufs, n, got, keep);
 	if (!n) {
 		/* With nothing out, nothing will come back to help. */
-		if (bytes && !pool->handed)
+		if (bytes)
 			reclaim_all(pool);
 		return bytes && !pool->handed ? -ENOMEM : -EAGAIN;
 	}

@@ -655,10 +655,20 @@ static void test_close_with_buffers_out(void)
 	expect_eq(vfiomem_pool_unmap(pool, &b), -ESHUTDOWN);
 }
 
+static void *map_thread(void *arg)
+{
+	struct vfiomem_buf buf;
+
+	expect_eq(vfiomem_pool_map(arg, 0, 2 * PAGE, NULL, &buf), 0);
+	expect_eq(vfiomem_pool_unmap(arg, &buf), 0);
+	return NULL;
+}
+
 static void test_hooks(void)
 {
 	struct vfiomem_pool *pool = make_hooked(1 << 20);
 	struct vfiomem_buf a, b;
+	pthread_t thread;
 	struct note note;
 
 	expect_eq(vfiomem_pool_try_map(pool, 5, 300000, NULL, &a), 0);
@@ -671,6 +681,14 @@ static void test_hooks(void)
 	/* It did come back, and it did not help. */
 	expect_eq(vfiomem_pool_unmap(pool, &a), 0);
 	expect_eq(note.result, -ENOMEM);
+	expect_eq(vfiomem_pool_try_map(pool, 0, PAGE, NULL, &b), -ENOMEM);
+	/* What threads keep ready is not out. */
+	refuse = 0;
+	for (int i = 0; i < 2; i++) {
+		pthread_create(&thread, NULL, map_thread, pool);
+		pthread_join(thread, NULL);
+	}
+	refuse = 1;
 	expect_eq(vfiomem_pool_try_map(pool, 0, PAGE, NULL, &b), -ENOMEM);
 	refuse = 0;
 	expect_eq(vfiomem_pool_try_map(pool, 0, PAGE, NULL, &b), 0);
