@@ -1236,6 +1236,9 @@ int vfiomem_pool_destroy(struct vfiomem_pool *pool)
 		pthread_cond_wait(&pool->ran, &pool->mutex);
 	pool->sleepers--;
 	ret = pool->handed ? -EBUSY : 0;
+	/* Who sleeps in cancel retires the pool later, when the hooks may be gone. */
+	if (!ret)
+		flush_ready(pool);
 	unlock(pool);
 	return ret;
 }

@@ -664,6 +664,41 @@ static void *map_thread(void *arg)
 	return NULL;
 }
 
+static void *cancel_thread(void *arg)
+{
+	struct note *note = arg;
+
+	expect_eq(vfiomem_pool_cancel(note->pool, &note->waiter), -ENOENT);
+	return NULL;
+}
+
+/* Nothing is left to the hooks, be another thread still in the pool. */
+static void test_closed_is_freed(void)
+{
+	for (int round = 0; round < 10; round++) {
+		struct unmapper u = { .pool = make_hooked(1 << 20) };
+		pthread_t unmaps, cancels[3];
+		struct note note;
+
+		stage = 0;
+		expect_eq(vfiomem_pool_try_map(u.pool, 0, 1 << 20, NULL, &u.buf), 0);
+		note_init(&note, u.pool, PAGE, PAGE);
+		note.then = linger;
+		expect_eq(vfiomem_pool_wait(u.pool, &note.waiter), 0);
+		pthread_create(&unmaps, NULL, unmap_thread, &u);
+		while (!stage)
+			usleep(100);
+		for (int i = 0; i < 3; i++)
+			pthread_create(&cancels[i], NULL, cancel_thread, &note);
+		usleep(10000);
+		expect_eq(vfiomem_pool_destroy(u.pool), 0);
+		expect_eq(live, 0);
+		pthread_join(unmaps, NULL);
+		for (int i = 0; i < 3; i++)
+			pthread_join(cancels[i], NULL);
+	}
+}
+
 static void test_hooks(void)
 {
 	struct vfiomem_pool *pool = make_hooked(1 << 20);
@@ -931,6 +966,7 @@ int main(void)
 		{ "cancel, before, while and after the callback runs", test_cancel },
 		{ "a pool closed with buffers out says so and loses none",
 		  test_close_with_buffers_out },
+		{ "a pool closed with none out has freed its memory", test_closed_is_freed },
 		{ "allocator hooks, and their failure", test_hooks },
 		{ "buffers lie in the caller's arena", test_arena },
 		{ "the budget can change", test_budget_changes },
