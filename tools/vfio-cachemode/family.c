@@ -443,6 +443,39 @@ static void drain(struct family *family)
 		;
 }
 
+static bool same_devices(const struct devices *a, const struct devices *b)
+{
+	if (a->nr != b->nr)
+		return false;
+	for (unsigned int i = 0; i < a->nr; i++)
+		if (!same_address(&a->list[i].address, &b->list[i].address) ||
+		    a->list[i].open != b->list[i].open)
+			return false;
+	return true;
+}
+
+/*
+ * Whether a device is open says what its modes mean, and comes with another
+ * dump than they do: ask before and after.  Returns 0, or -1 with errno.
+ */
+static int dump_all(struct family *family, struct devices *devices)
+{
+	struct devices after = { NULL, 0 };
+	int error = 0;
+
+	if (dump(family, VFIO_CACHEMODE_CMD_DEV_GET, device_reply,
+		 devices) < 0 ||
+	    dump(family, VFIO_CACHEMODE_CMD_REGION_GET, region_reply,
+		 devices) < 0 ||
+	    dump(family, VFIO_CACHEMODE_CMD_DEV_GET, device_reply, &after) < 0)
+		error = errno;
+	else if (!same_devices(devices, &after))
+		error = EINTR;
+	family_free(after.list, after.nr);
+	errno = error;
+	return error ? -1 : 0;
+}
+
 enum status family_devices(struct device **list, unsigned int *nr)
 {
 	struct family *family;
@@ -454,11 +487,7 @@ enum status family_devices(struct device **list, unsigned int *nr)
 	for (int i = 0; i < MAX_TRIES; i++) {
 		struct devices devices = { NULL, 0 };
 
-		ret = dump(family, VFIO_CACHEMODE_CMD_DEV_GET, device_reply,
-			   &devices);
-		if (ret == 0)
-			ret = dump(family, VFIO_CACHEMODE_CMD_REGION_GET,
-				   region_reply, &devices);
+		ret = dump_all(family, &devices);
 		if (ret == 0) {
 			*list = devices.list;
 			*nr = devices.nr;
@@ -466,7 +495,7 @@ enum status family_devices(struct device **list, unsigned int *nr)
 		}
 		ret = -errno;
 		family_free(devices.list, devices.nr);
-		/* libmnl's word for devices that came or went meanwhile. */
+		/* libmnl's word, and ours, for devices that changed meanwhile. */
 		if (ret != -EINTR)
 			break;
 		drain(family);
