@@ -545,6 +545,12 @@ static bool is_guarded(const struct vfiomem_space *space, const struct range *r)
 	       r->what.type == VFIOMEM_RANGE_DEVICE;
 }
 
+/* Whether a bounce buffer of the range is filled, or written back, by callbacks. */
+static bool is_called(const struct range *r)
+{
+	return r->what.type == VFIOMEM_RANGE_IO || r->what.type == VFIOMEM_RANGE_ROM;
+}
+
 static int copy_out(struct vfiomem_space *space, struct range *r, uint64_t offset,
 		    void *buf, size_t n, unsigned int order)
 {
@@ -560,7 +566,7 @@ static int copy_out(struct vfiomem_space *space, struct range *r, uint64_t offse
 static int copy_in(struct vfiomem_space *space, struct range *r, uint64_t offset,
 		   const void *buf, size_t n, unsigned int order)
 {
-	if (r->what.type == VFIOMEM_RANGE_IO || r->what.type == VFIOMEM_RANGE_ROM)
+	if (is_called(r))
 		return io_copy(r, offset, NULL, buf, n);
 	if (is_guarded(space, r))
 		return vfiomem_copy_guarded(attr_of(r), (char *)r->what.host + offset,
@@ -572,7 +578,7 @@ static int copy_in(struct vfiomem_space *space, struct range *r, uint64_t offset
 static int fill_in(struct vfiomem_space *space, struct range *r, uint64_t offset,
 		   uint8_t value, size_t n, unsigned int order)
 {
-	if (r->what.type == VFIOMEM_RANGE_IO || r->what.type == VFIOMEM_RANGE_ROM) {
+	if (is_called(r)) {
 		/* A multiple of any width, so that no callback sees a border. */
 		unsigned char bytes[256];
 		int ret = 0;
@@ -782,21 +788,41 @@ static int hold_prefix(struct vfiomem_space *space, const struct vfiomem_piece *
 	return (int)n;
 }
 
-/* What the pool is asked for, on behalf of mappings that are to be bounced. */
-static void ask(const struct vfiomem_mapping *m, unsigned int nr,
-		struct vfiomem_piece *list, struct vfiomem_grant *how)
+/* Only callbacks are told a width; the copies take care of what devices need. */
+static unsigned int narrowest(const struct range *r)
+{
+	return is_called(r) && r->what.io->min_width ? r->what.io->min_width : 1;
+}
+
+/*
+ * What the pool is asked for, on behalf of mappings that are to be bounced:
+ * returns how many of them. A cut must not leave callbacks less than they take.
+ */
+static unsigned int ask(const struct vfiomem_mapping *m, unsigned int nr,
+			struct vfiomem_piece *list, struct vfiomem_grant *how)
 {
 	size_t total = 0;
+	unsigned int n;
 
-	for (unsigned int i = 0; i < nr; i++) {
-		list[i] = (struct vfiomem_piece){ m[i].addr, m[i].len };
-		total += m[i].len;
+	how->granularity += !how->granularity;
+	for (n = 0; n < nr; n++) {
+		unsigned int width = narrowest(m[n].range);
+
+		/* The cut is a multiple from the list's start, and so from the piece's. */
+		if (total % width)
+			break;
+		while (how->granularity % width)
+			if (__builtin_mul_overflow(how->granularity, 2, &how->granularity))
+				how->granularity = SIZE_MAX / 8 * 8;
+		list[n] = (struct vfiomem_piece){ m[n].addr, m[n].len };
+		total += m[n].len;
 	}
 	/* A minimum beyond the end of a range could never be had. */
 	if (how->min > total)
 		how->min = total;
 	if (m->flags & VFIOMEM_MAP_READ)
 		how->flags |= VFIOMEM_GRANT_FILLED;
+	return n;
 }
 
 /*
@@ -844,14 +870,15 @@ static int map_list(struct vfiomem_space *space, const struct vfiomem_piece *pie
 	struct vfiomem_buf bufs[VFIOMEM_MAP_LIST];
 	struct vfiomem_grant exact = how ? *how : (struct vfiomem_grant){ 0 };
 	int held = check_request(space, m, flags);
+	unsigned int n;
 
 	if (!held)
 		held = hold_prefix(space, pieces, nr, flags, m);
 	if (held < 0 || m[0].state == DIRECT)
 		return held;
-	ask(m, (unsigned int)held, list, &exact);
+	n = ask(m, (unsigned int)held, list, &exact);
 	return bounce(space, m, (unsigned int)held, bufs,
-		      pool_map(space->options.pool, list, (unsigned int)held, &exact, bufs));
+		      pool_map(space->options.pool, list, n, &exact, bufs));
 }
 
 static inline int map_piece(struct vfiomem_space *space, uint64_t addr, size_t len,
@@ -931,10 +958,11 @@ int vfiomem_space_wait(struct vfiomem_space *space, struct vfiomem_space_waiter 
 	waiter->space = space;
 	waiter->held = (unsigned int)ret;
 	waiter->wait = (struct vfiomem_pool_waiter){
-		.granted = on_grant, .eventfd = -1, .nr = waiter->held,
+		.granted = on_grant, .eventfd = -1,
 		.pieces = waiter->list, .bufs = waiter->bufs, .how = waiter->how,
 	};
-	ask(waiter->mappings, waiter->held, waiter->list, &waiter->wait.how);
+	waiter->wait.nr = ask(waiter->mappings, waiter->held, waiter->list,
+			      &waiter->wait.how);
 	ret = vfiomem_pool_wait(space->options.pool, &waiter->wait);
 	/* Once it is queued it may be gone. */
 	return ret ? bounce(space, waiter->mappings, waiter->held, waiter->bufs, ret) : 0;

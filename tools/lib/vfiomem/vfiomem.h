@@ -1311,7 +1311,8 @@ int vfiomem_space_wait_unused(struct vfiomem_space *space, uint64_t id);
  * no width limit, and @flags has VFIOMEM_MAP_CPU_ONLY. No promise holds
  * through it. Otherwise it is a bounce buffer: filled here if to be read,
  * written back by vfiomem_space_unmap() if to be written, with the promises
- * of vfiomem_copy().
+ * of vfiomem_copy(). A part of a range with callbacks is a multiple of their
+ * min_width as well as of the granularity in @how.
  *
  * Return: how many mappings; -ENXIO, -EACCES, -EAGAIN and what else
  * vfiomem_pool_try_map() and vfiomem_copy() or a callback return.

@@ -462,6 +462,43 @@ static void test_io_widths(void)
 	teardown();
 }
 
+static void test_io_parts(void)
+{
+	struct vfiomem_piece list[] = {
+		{ 0x2000, 6 }, { 0x1000, 8 }, { 0x2000, 1 }, { 0x1000, PAGE },
+	};
+	struct vfiomem_grant how = { .granularity = 5, .owner = list };
+	struct vfiomem_mapping odd, m[4];
+
+	setup(PAGE + 3);
+	add_io(0x1000, PAGE, &nic_io, memory[0]);
+	add_device(0x2000, PAGE, STRICT_ATTR, memory[1]);
+	expect_eq(vfiomem_space_map(space, 0x2000, 6, VFIOMEM_MAP_READ, NULL, &odd), 0);
+
+	/* 4093 bytes are left, which a device that takes two at a time cannot fill. */
+	expect_eq(vfiomem_space_try_map(space, 0x1000, PAGE, VFIOMEM_MAP_READ, NULL, m), 0);
+	expect_eq(m->len, PAGE - 4);
+	expect_eq(vfiomem_space_unmap(space, m, 0), 0);
+	expect_eq(vfiomem_space_try_map(space, 0x1000, PAGE, VFIOMEM_MAP_WRITE, &how, m), 0);
+	expect_eq(m->len, 4090);
+	expect_eq(vfiomem_space_unmap(space, m, m->len), 0);
+	how.granularity = SIZE_MAX;
+	expect_eq(vfiomem_space_try_map(space, 0x1000, PAGE, VFIOMEM_MAP_WRITE, &how, m),
+		  -EAGAIN);
+
+	/* In a list what is before counts: behind an odd piece a cut would be odd. */
+	expect_eq(vfiomem_space_try_map_sg(space, list, 4, VFIOMEM_MAP_READ, NULL, m), 3);
+	for (int i = 0; i < 3; i++)
+		expect_eq(vfiomem_space_unmap(space, &m[i], 0), 0);
+	list[2].len = 2;
+	expect_eq(vfiomem_space_try_map_sg(space, list, 4, VFIOMEM_MAP_READ, NULL, m), 4);
+	expect_eq(m[3].len, PAGE - 4 - 16);
+	for (int i = 0; i < 4; i++)
+		expect_eq(vfiomem_space_unmap(space, &m[i], 0), 0);
+	expect_eq(vfiomem_space_unmap(space, &odd, 0), 0);
+	teardown();
+}
+
 static void test_borders(void)
 {
 	static unsigned char out[8 * PAGE], in[8 * PAGE];
@@ -672,6 +709,7 @@ int main(void)
 		{ "a pointer is direct by the rule, and only then", test_direct_rule },
 		{ "bounce buffers are filled, written back and told", test_bounce },
 		{ "callbacks see only widths that they take", test_io_widths },
+		{ "parts of a callback's range are as wide as it takes", test_io_parts },
 		{ "read, write and fill across borders", test_borders },
 		{ "lists", test_lists },
 		{ "a removed range lives until its last mapping is back",
