@@ -21,12 +21,6 @@ static enum status failed(int error, const char *what, const char *device)
 	return error == -EACCES || error == -EPERM ? NO_PERMISSION : FAILED;
 }
 
-static bool is_vfio_driver(const char *driver)
-{
-	return !strcmp(driver, DRIVER) || !strcmp(driver, "vfio-pci") ||
-	       strstr(driver, "vfio");
-}
-
 /*
  * Tell what else is in the IOMMU group: VFIO opens a device only if the host
  * drives none of its group.  Bridges are no obstacle: they have no memory of
@@ -53,7 +47,7 @@ static void tell_group(const struct pci_address *address, int group)
 		complain("IOMMU group %d also has %s (%s), %s%s", group,
 			 entry->d_name, pci_id(&other, id),
 			 *driver ? "driver " : "no driver", driver);
-		if (*driver && !is_vfio_driver(driver) &&
+		if (*driver && !pci_driver_is_vfio(driver) &&
 		    strcmp(driver, "pcieport"))
 			complain("nobody can open the group while %s has that driver: bind it to vfio-pci, too",
 				 entry->d_name);

@@ -511,24 +511,13 @@ enum status family_find(const struct pci_address *address,
 			struct device *devices, unsigned int nr,
 			struct device **device)
 {
-	char text[PCI_ADDRESS_LEN], driver[64];
-
 	for (unsigned int i = 0; i < nr; i++) {
 		if (same_address(&devices[i].address, address)) {
 			*device = &devices[i];
 			return OK;
 		}
 	}
-	pci_format(address, text);
-	if (!pci_exists(address))
-		complain("there is no device %s", text);
-	else if (*pci_driver(address, driver, sizeof(driver)))
-		complain("%s is bound to %s: vfio-cachemode bind %s", text,
-			 driver, text);
-	else
-		complain("%s is bound to no driver: vfio-cachemode bind %s",
-			 text, text);
-	return NO_DEVICE;
+	return pci_not_bound(address);
 }
 
 /*

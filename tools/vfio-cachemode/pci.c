@@ -120,6 +120,27 @@ char *pci_driver(const struct pci_address *address, char *name, size_t size)
 	return name;
 }
 
+bool pci_driver_is_vfio(const char *name)
+{
+	return strstr(name, "vfio");
+}
+
+enum status pci_not_bound(const struct pci_address *address)
+{
+	char text[PCI_ADDRESS_LEN], driver[64];
+
+	pci_format(address, text);
+	if (!pci_exists(address))
+		complain("there is no device %s", text);
+	else if (*pci_driver(address, driver, sizeof(driver)))
+		complain("%s is bound to %s: vfio-cachemode bind %s", text,
+			 driver, text);
+	else
+		complain("%s is bound to no driver: vfio-cachemode bind %s",
+			 text, text);
+	return NO_DEVICE;
+}
+
 int pci_group(const struct pci_address *address)
 {
 	char name[32];

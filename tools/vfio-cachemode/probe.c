@@ -34,8 +34,10 @@ struct session {
 
 static enum status failed(const char *what)
 {
-	complain("can't %s: %s", what, strerror(errno));
-	return errno == EACCES || errno == EPERM ? NO_PERMISSION : FAILED;
+	int error = errno;
+
+	complain("can't %s: %s", what, strerror(error));
+	return error == EACCES || error == EPERM ? NO_PERMISSION : FAILED;
 }
 
 static void close_session(struct session *session)
@@ -51,9 +53,10 @@ static enum status open_group(struct session *session, int number,
 			      const char *name)
 {
 	struct vfio_group_status state = { .argsz = sizeof(state) };
-	char path[64];
+	char what[64];
+	const char *path = what + strlen("open ");
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", number);
+	snprintf(what, sizeof(what), "open /dev/vfio/%d", number);
 	session->group = open(path, O_RDWR | O_CLOEXEC);
 	if (session->group < 0 && errno == EBUSY) {
 		complain("%s is in use; its user's view: vfio-cachemode show %s",
@@ -61,7 +64,7 @@ static enum status open_group(struct session *session, int number,
 		return REFUSED;
 	}
 	if (session->group < 0)
-		return failed(path);
+		return failed(what);
 	if (ioctl(session->group, VFIO_GROUP_GET_STATUS, &state) < 0)
 		return failed("ask for the group's state");
 	if (!(state.flags & VFIO_GROUP_FLAGS_VIABLE)) {
@@ -75,15 +78,13 @@ static enum status open_group(struct session *session, int number,
 static enum status open_session(struct session *session,
 				const struct pci_address *address)
 {
-	char name[PCI_ADDRESS_LEN];
+	char name[PCI_ADDRESS_LEN], driver[64];
 	int number = pci_group(address);
 	enum status status;
 
 	pci_format(address, name);
-	if (!pci_exists(address)) {
-		complain("there is no device %s", name);
-		return NO_DEVICE;
-	}
+	if (!pci_driver_is_vfio(pci_driver(address, driver, sizeof(driver))))
+		return pci_not_bound(address);
 	if (number < 0) {
 		complain("%s is in no IOMMU group: enable the IOMMU", name);
 		return REFUSED;

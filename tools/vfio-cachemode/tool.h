@@ -74,6 +74,10 @@ bool pci_exists(const struct pci_address *address);
 char *pci_id(const struct pci_address *address, char text[16]);
 /* Name of the driver, or an empty string.  Returns @name. */
 char *pci_driver(const struct pci_address *address, char *name, size_t size);
+/* Whether a driver of that name gives its devices to VFIO. */
+bool pci_driver_is_vfio(const char *name);
+/* Complains about a device that is not bound, or not there. */
+enum status pci_not_bound(const struct pci_address *address);
 /* Number of the IOMMU group, or -1. */
 int pci_group(const struct pci_address *address);
 /* Writes @value to an attribute of the device; 0 or -errno. */
