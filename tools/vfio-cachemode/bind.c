@@ -15,6 +15,9 @@
 
 #define DRIVER_LEN	64
 
+/* The kernel takes less than a page. */
+#define OVERRIDE_LEN	4096
+
 static enum status failed(int error, const char *what, const char *device)
 {
 	complain("%s: can't %s: %s", device, what, strerror(-error));
@@ -64,25 +67,44 @@ static int detach(const struct pci_address *address, const char *device)
 	return pci_write(address, "driver/unbind", device);
 }
 
-/* Give the device back to whom it would belong without us. */
-static int release(const struct pci_address *address, const char *device)
-{
-	int ret = pci_write(address, "driver_override", "\n");
+/* What is written to driver_override for none, and what is read for none. */
+#define NO_OVERRIDE		"\n"
+#define NO_OVERRIDE_READ	"(null)\n"
 
-	if (!ret)
-		ret = detach(address, device);
-	if (!ret)
-		ret = pci_bus_write("drivers_probe", device);
-	return ret;
+/*
+ * As it was before attach(): others, such as driverctl and libvirt, set
+ * driver_override as well, and the driver may have been bound by hand.
+ */
+static void put_back(const struct pci_address *address, const char *device,
+		     const char *override, const char *driver)
+{
+	char now[DRIVER_LEN], path[DRIVER_LEN + 16];
+	int ret;
+
+	ret = pci_write(address, "driver_override",
+			strcmp(override, NO_OVERRIDE_READ) ? override :
+							     NO_OVERRIDE);
+	if (ret)
+		failed(ret, "restore driver_override", device);
+	if (!*driver || *pci_driver(address, now, sizeof(now)))
+		return;
+	snprintf(path, sizeof(path), "drivers/%s/bind", driver);
+	ret = pci_bus_write(path, device);
+	if (ret)
+		failed(ret, "give it back to its driver", device);
 }
 
 static enum status attach(const struct pci_address *address,
 			  const char *device)
 {
-	char driver[DRIVER_LEN];
+	char before[DRIVER_LEN], driver[DRIVER_LEN], override[OVERRIDE_LEN];
 	bool has_group;
 	int ret;
 
+	pci_driver(address, before, sizeof(before));
+	ret = pci_read(address, "driver_override", override, sizeof(override));
+	if (ret)
+		return failed(ret, "read driver_override", device);
 	ret = pci_write(address, "driver_override", DRIVER);
 	if (ret)
 		return failed(ret, "set driver_override", device);
@@ -94,7 +116,7 @@ static enum status attach(const struct pci_address *address,
 		return OK;
 
 	has_group = pci_group(address) >= 0;
-	release(address, device);
+	put_back(address, device, override, before);
 	if (ret)
 		return failed(ret, "bind", device);
 	if (!has_group) {
@@ -160,12 +182,32 @@ static enum status check_closed(const struct pci_address *address,
 	return status;
 }
 
+/*
+ * Give the device to whom it would belong without us.  It left us even if that
+ * one does not take it.
+ */
+static enum status release(const struct pci_address *address,
+			   const char *device)
+{
+	int ret = pci_write(address, "driver_override", NO_OVERRIDE);
+
+	if (ret)
+		return failed(ret, "clear driver_override", device);
+	ret = detach(address, device);
+	if (ret)
+		return failed(ret, "unbind", device);
+	ret = pci_bus_write("drivers_probe", device);
+	if (ret)
+		complain("%s is unbound, but has no other driver: %s", device,
+			 strerror(-ret));
+	return OK;
+}
+
 enum status cmd_unbind(int argc, char **argv)
 {
 	char device[PCI_ADDRESS_LEN];
 	struct pci_address address;
 	enum status status;
-	int ret;
 
 	if (argc != 2)
 		return usage_error("%s takes one PCI address", argv[0]);
@@ -174,8 +216,5 @@ enum status cmd_unbind(int argc, char **argv)
 		return status;
 	pci_format(&address, device);
 	status = check_closed(&address, device);
-	if (status != OK)
-		return status;
-	ret = release(&address, device);
-	return ret ? failed(ret, "unbind", device) : OK;
+	return status == OK ? release(&address, device) : status;
 }

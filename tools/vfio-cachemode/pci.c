@@ -149,6 +149,26 @@ int pci_group(const struct pci_address *address)
 		       atoi(name) : -1;
 }
 
+int pci_read(const struct pci_address *address, const char *attribute,
+	     char *value, size_t size)
+{
+	char path[PATH_LEN];
+	int fd = open(device_path(address, attribute, path),
+		      O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, value, size - 1);
+	if (n < 0)
+		ret = -errno;
+	else
+		value[n] = '\0';
+	close(fd);
+	return ret;
+}
+
 static int write_file(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -80,6 +80,9 @@ bool pci_driver_is_vfio(const char *name);
 enum status pci_not_bound(const struct pci_address *address);
 /* Number of the IOMMU group, or -1. */
 int pci_group(const struct pci_address *address);
+/* Reads an attribute of the device, with its newline; 0 or -errno. */
+int pci_read(const struct pci_address *address, const char *attribute,
+	     char *value, size_t size);
 /* Writes @value to an attribute of the device; 0 or -errno. */
 int pci_write(const struct pci_address *address, const char *attribute,
 	      const char *value);
