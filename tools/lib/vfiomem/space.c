@@ -996,7 +996,8 @@ int vfiomem_space_unmap(struct vfiomem_space *space, struct vfiomem_mapping *m,
 	r = m->range;
 	if (access_len > m->len) {
 		ret = -EINVAL;
-		access_len = 0;
+		/* What was written through a pointer was written, however much. */
+		access_len = state == DIRECT ? m->len : 0;
 	}
 	if (m->flags & VFIOMEM_MAP_WRITE && access_len) {
 		if (state == BOUNCED)

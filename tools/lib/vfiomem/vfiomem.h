@@ -1402,9 +1402,10 @@ int vfiomem_space_cancel(struct vfiomem_space *space,
  * be it removed or not, in PUBLISH order, and tells @dirty. Whatever it
  * returns but -EALREADY, the mapping is gone and its budget is free.
  *
- * Return: 0; -EINVAL, with nothing written, if @access_len is more than the
- * mapping has; -EALREADY if it was unmapped before; or an error of the copy
- * or of a callback.
+ * Return: 0; -EINVAL if @access_len is more than the mapping has: nothing of a
+ * bounce buffer is written back then, and all of a direct mapping is told as
+ * dirty; -EALREADY if it was unmapped before; or an error of the copy or of a
+ * callback.
  */
 int vfiomem_space_unmap(struct vfiomem_space *space,
 			struct vfiomem_mapping *mapping, size_t access_len);

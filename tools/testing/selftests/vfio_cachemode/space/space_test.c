@@ -396,6 +396,17 @@ static void test_bounce(void)
 		expect_eq(vfiomem_space_wait_unused(space, id), 0);
 		dirty_calls = 0;
 	}
+
+	/* Of a direct mapping nobody knows better: all of it is dirty. */
+	add_ram(0, PAGE, 0, memory[1]);
+	expect_eq(vfiomem_space_map(space, 16, 100, VFIOMEM_MAP_WRITE, NULL, &m), 0);
+	expect_eq(vfiomem_space_unmap(space, &m, 101), -EINVAL);
+	expect_eq(dirty_calls, 1);
+	expect_eq(dirty_addr, 16);
+	expect_eq(dirty_len, 100);
+	expect_eq(vfiomem_space_map(space, 16, 100, VFIOMEM_MAP_READ, NULL, &m), 0);
+	expect_eq(vfiomem_space_unmap(space, &m, 101), -EINVAL);
+	expect_eq(dirty_calls, 1);
 	teardown();
 }
 
