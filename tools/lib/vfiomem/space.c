@@ -31,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vfiomem.h"
+#include "internal.h"
 
 #define NR_STRIPES	16
 #define DIRECT_ACCESS	(VFIOMEM_UNALIGNED | VFIOMEM_VECTOR | \
@@ -503,9 +503,12 @@ static unsigned int io_width(const struct vfiomem_io *io, uint64_t offset, size_
 	return width;
 }
 
-/* One range's worth of callbacks: @in is what to write, or NULL to read into @out. */
+/*
+ * One range's worth of callbacks: @in is what to write, or NULL to read into
+ * @out. Any order there is holds for each of them, for they are slow as it is.
+ */
 static int io_copy(struct range *r, uint64_t offset, void *out, const void *in,
-		   size_t n)
+		   size_t n, unsigned int order)
 {
 	const struct vfiomem_io *io = r->what.io;
 	unsigned int min = io->min_width ? io->min_width : 1, width;
@@ -524,9 +527,13 @@ static int io_copy(struct range *r, uint64_t offset, void *out, const void *in,
 		skip *= sizeof(value) - width;
 		if (in) {
 			memcpy((char *)&value + skip, (const char *)in + i, width);
+			if (order & (VFIOMEM_PUBLISH | VFIOMEM_ASCENDING_WRITE))
+				vfiomem_wmb();
 			ret = io->write(r->what.opaque, offset + i, width, value);
 		} else {
 			ret = io->read(r->what.opaque, offset + i, width, &value);
+			if (order & (VFIOMEM_ACQUIRE | VFIOMEM_ASCENDING_READ))
+				vfiomem_rmb();
 			memcpy((char *)out + i, (char *)&value + skip, width);
 		}
 	}
@@ -555,7 +562,7 @@ static int copy_out(struct vfiomem_space *space, struct range *r, uint64_t offse
 		    void *buf, size_t n, unsigned int order)
 {
 	if (r->what.type == VFIOMEM_RANGE_IO)
-		return io_copy(r, offset, buf, NULL, n);
+		return io_copy(r, offset, buf, NULL, n, order);
 	if (is_guarded(space, r))
 		return vfiomem_copy_guarded(VFIOMEM_ATTR_PRIVATE, buf, attr_of(r),
 					    (char *)r->what.host + offset, n, order, NULL);
@@ -567,7 +574,7 @@ static int copy_in(struct vfiomem_space *space, struct range *r, uint64_t offset
 		   const void *buf, size_t n, unsigned int order)
 {
 	if (is_called(r))
-		return io_copy(r, offset, NULL, buf, n);
+		return io_copy(r, offset, NULL, buf, n, order);
 	if (is_guarded(space, r))
 		return vfiomem_copy_guarded(attr_of(r), (char *)r->what.host + offset,
 					    VFIOMEM_ATTR_PRIVATE, buf, n, order, NULL);
@@ -589,7 +596,7 @@ static int fill_in(struct vfiomem_space *space, struct range *r, uint64_t offset
 
 			if (step > n)
 				step = n;
-			ret = io_copy(r, offset, NULL, bytes, step);
+			ret = io_copy(r, offset, NULL, bytes, step, order);
 			offset += step;
 			n -= step;
 		}
@@ -610,19 +617,13 @@ static void tell_dirty(struct vfiomem_space *space, uint64_t addr, size_t n)
 	self.callbacks--;
 }
 
-/* An order of the other direction. ASCENDING, which is both, is right for any. */
-static bool is_wrong(unsigned int order, unsigned int wrong)
-{
-	return order & wrong && (order & VFIOMEM_ASCENDING) != VFIOMEM_ASCENDING;
-}
-
 int vfiomem_space_read(struct vfiomem_space *space, uint64_t addr, void *buf,
 		       size_t n, unsigned int order)
 {
 	int ret = 0;
 
-	if (!space || (!buf && n) ||
-	    is_wrong(order, VFIOMEM_PUBLISH | VFIOMEM_ASCENDING_WRITE))
+	/* Here, because callbacks would take any order. */
+	if (!space || (!buf && n) || vfiomem_check_order(order, true, false))
 		return -EINVAL;
 	if (n && n - 1 > UINT64_MAX - addr)
 		return -ENXIO;
@@ -655,7 +656,7 @@ static int write_or_fill(struct vfiomem_space *space, uint64_t addr, const void 
 {
 	int ret = 0;
 
-	if (is_wrong(order, VFIOMEM_ACQUIRE | VFIOMEM_ASCENDING_READ))
+	if (vfiomem_check_order(order, false, true))
 		return -EINVAL;
 	if (n && n - 1 > UINT64_MAX - addr)
 		return -ENXIO;

@@ -438,6 +438,16 @@ static void test_io_widths(void)
 	expect_eq(io_log[3].width, 4);
 	expect_eq(io_log[3].offset, 12);
 
+	/* An order that is none, or of the other direction: nothing is done. */
+	io_logged = 0;
+	expect_eq(vfiomem_space_read(space, 0, out, 8, VFIOMEM_PUBLISH), -EINVAL);
+	expect_eq(vfiomem_space_read(space, 0, out, 8, 1 << 7), -EINVAL);
+	expect_eq(vfiomem_space_write(space, 0, out, 8, VFIOMEM_ACQUIRE), -EINVAL);
+	expect_eq(vfiomem_space_write(space, 0, out, 8, VFIOMEM_GRANULE(4)), -EINVAL);
+	expect_eq(vfiomem_space_fill(space, 0, 0, 8,
+				     VFIOMEM_PUBLISH | VFIOMEM_ASCENDING_WRITE), -EINVAL);
+	expect_eq(io_logged, 0);
+
 	/* Narrower than the device takes: nothing is done. */
 	io_logged = 0;
 	expect_eq(vfiomem_space_read(space, 0x1001, out, 2, VFIOMEM_RELAXED), -EINVAL);
