@@ -5,7 +5,9 @@
  */
 
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
+#include <linux/pm_runtime.h>
 
 #include "cachemode.h"
 
@@ -54,10 +56,24 @@ out_unlock_memory:
 /* Have the fault taken again, unless waiting is no use. */
 static vm_fault_t wait_for_reset(struct cachemode_region *region)
 {
-	switch (cachemode_ready_wait(region, FAULT_WAIT_MS)) {
+	struct device *dev = &region->cdev->core.pdev->dev;
+	int active, ret;
+
+	/*
+	 * To wait is to read status registers, which a function that another
+	 * thread sends to sleep meanwhile does not have.  A fault does not wake
+	 * it.  Negative: no runtime power management, so nothing to hold.
+	 */
+	active = pm_runtime_get_if_active(dev);
+	if (!active)
+		return VM_FAULT_SIGBUS;
+	ret = cachemode_ready_wait(region, FAULT_WAIT_MS);
+	if (active > 0)
+		pm_runtime_put(dev);
+
+	switch (ret) {
 	case 0:
 	case -EAGAIN:
-	case -EINTR:
 		return VM_FAULT_NOPAGE;
 	default:
 		return VM_FAULT_SIGBUS;
@@ -145,6 +161,7 @@ int cachemode_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 	unsigned long index = vma->vm_pgoff >> PGOFF_SHIFT;
 
 	if (index < PCI_STD_NUM_BARS) {
+		index = array_index_nospec(index, PCI_STD_NUM_BARS);
 		if (cdev->regions[index])
 			return map_user(cdev->regions[index], vma);
 		if (test_bit(index, &cdev->hidden))
@@ -154,7 +171,7 @@ int cachemode_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 }
 
 /**
- * cachemode_zap - take down all user mappings of the regions that we serve
+ * cachemode_zap - take down all user mappings of BARs and of what looks like them
  * @cdev: the device
  *
  * Context: may sleep.  The caller has seen to it that faults install nothing
@@ -163,11 +180,13 @@ int cachemode_mmap(struct vfio_device *core_vdev, struct vm_area_struct *vma)
 void cachemode_zap(struct cachemode_device *cdev)
 {
 	struct vfio_device *core_vdev = &cdev->core.vdev;
-	unsigned int i;
+	const loff_t start = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_BAR0_REGION_INDEX);
+	const loff_t end = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_ROM_REGION_INDEX);
 
-	for (i = 0; i < PCI_STD_NUM_BARS; i++)
-		if (cdev->regions[i])
-			unmap_mapping_range(core_vdev->inode->i_mapping,
-					    VFIO_PCI_INDEX_TO_OFFSET(i),
-					    cdev->regions[i]->size, true);
+	/*
+	 * All BARs, as the core does it: a closed device is reset as well, and
+	 * its regions may change meanwhile.
+	 */
+	unmap_mapping_range(core_vdev->inode->i_mapping, start, end - start,
+			    true);
 }
