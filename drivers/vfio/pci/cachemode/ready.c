@@ -94,18 +94,20 @@ static bool timed_out(unsigned long since, unsigned int seconds)
 static int poll_ready(struct cachemode_region *region)
 {
 	struct cachemode_device *cdev = region->cdev;
+	const bool memory = cachemode_region_emulated(region);
 	const void __iomem *bar0 = NULL;
 	unsigned int timeout = BAR0_TIMEOUT;
 	int ret = 0;
 
-	if (cdev->ready_by == CACHEMODE_READY_BAR0) {
+	/* Only a function with device memory has the status registers. */
+	if (memory && cdev->ready_by == CACHEMODE_READY_BAR0) {
 		bar0 = cachemode_bar0(cdev);
 		if (IS_ERR(bar0))
 			return PTR_ERR(bar0);
 	}
 
 	down_write(&cdev->reset_lock);
-	if (!cdev->ready && !cdev->in_reset)
+	if (memory && !cdev->ready && !cdev->in_reset)
 		cdev->ready = look(cdev, bar0, &timeout);
 	if (cachemode_region_ready(region)) {
 		cdev->not_ready_since = 0;
@@ -262,14 +264,19 @@ void cachemode_reset_begin(struct cachemode_device *cdev)
 /**
  * cachemode_reset_end - a reset is over: memory may be used once it is ready
  * @cdev: the device
+ *
+ * Does nothing if none began: an error may be recovered from without one.
  */
 void cachemode_reset_end(struct cachemode_device *cdev)
 {
+	bool was_in_reset;
+
 	down_write(&cdev->reset_lock);
+	was_in_reset = cdev->in_reset;
 	cdev->in_reset = false;
 	cdev->not_ready_since = 0;
 	up_write(&cdev->reset_lock);
 	/* Open and close reset as well: that is not news. */
-	if (READ_ONCE(cdev->live))
+	if (was_in_reset && READ_ONCE(cdev->live))
 		cachemode_nl_notify(cdev, VFIO_CACHEMODE_CMD_DEV_RESET_NTF);
 }
