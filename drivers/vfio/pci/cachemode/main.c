@@ -83,6 +83,8 @@ static int cachemode_open_device(struct vfio_device *core_vdev)
 	ret = vfio_pci_core_enable(&cdev->core);
 	if (ret)
 		goto err_not_open;
+	/* It may have been without power since the last close. */
+	cachemode_ready_recheck(cdev);
 	ret = cachemode_bars_open(cdev);
 	if (ret)
 		goto err_disable;
@@ -229,13 +231,25 @@ static void cachemode_reset_done(struct pci_dev *pdev)
 	cachemode_reset_end(drvdata(pdev));
 }
 
-/* A frozen channel is recovered by a reset of the link. */
+/*
+ * A frozen channel is recovered by a reset of the link.  A device that is given
+ * up has none to wait for: it reads all ones.
+ */
 static pci_ers_result_t cachemode_error_detected(struct pci_dev *pdev,
 						 pci_channel_state_t state)
 {
-	if (state != pci_channel_io_normal)
+	if (state == pci_channel_io_frozen)
 		cachemode_reset_begin(drvdata(pdev));
+	else if (state == pci_channel_io_perm_failure)
+		cachemode_reset_end(drvdata(pdev));
 	return vfio_pci_core_aer_err_detected(pdev, state);
+}
+
+/* A neighbour may have asked for the reset: then it was not seen to begin. */
+static pci_ers_result_t cachemode_slot_reset(struct pci_dev *pdev)
+{
+	cachemode_reset_begin(drvdata(pdev));
+	return PCI_ERS_RESULT_RECOVERED;
 }
 
 static void cachemode_resume(struct pci_dev *pdev)
@@ -245,6 +259,7 @@ static void cachemode_resume(struct pci_dev *pdev)
 
 static const struct pci_error_handlers cachemode_err_handlers = {
 	.error_detected = cachemode_error_detected,
+	.slot_reset = cachemode_slot_reset,
 	.reset_prepare = cachemode_reset_prepare,
 	.reset_done = cachemode_reset_done,
 	.resume = cachemode_resume,
