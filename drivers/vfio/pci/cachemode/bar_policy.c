@@ -73,7 +73,8 @@ static int check_bar(const struct cachemode_device *cdev, unsigned int index,
 			       "firmware decides the mode of this memory: it is no BAR of the hardware");
 		return -EOPNOTSUPP;
 	}
-	if (test_bit(index, &cdev->hidden) || !pci_resource_len(pdev, index)) {
+	if (test_bit(index, &cdev->hidden) || !pci_resource_len(pdev, index) ||
+	    pci_resource_flags(pdev, index) & IORESOURCE_UNSET) {
 		NL_SET_ERR_MSG(extack, "the device has no such BAR");
 		return -ENOENT;
 	}
@@ -405,32 +406,33 @@ int cachemode_bar_set_policy(struct cachemode_device *cdev, unsigned int index,
 	unsigned int i, kept;
 	int ret;
 
-	/* MSI-X is asked for in config space, which D3cold takes away. */
-	ret = pm_runtime_resume_and_get(&pdev->dev);
-	if (ret) {
-		NL_SET_ERR_MSG(extack, "the device does not wake up");
-		return ret;
-	}
 	mutex_lock(&cdev->state_lock);
-
+	/* Not one whose user sent it to sleep. */
 	if (cdev->open) {
 		NL_SET_ERR_MSG(extack,
 			       "the device is open: its modes are fixed until the last close");
 		ret = -EBUSY;
-		goto out;
+		goto out_unlock;
+	}
+	/* MSI-X is asked for in config space, which D3cold takes away. */
+	ret = pm_runtime_resume_and_get(&pdev->dev);
+	if (ret) {
+		NL_SET_ERR_MSG(extack, "the device does not wake up");
+		goto out_unlock;
 	}
 	ret = check_bar(cdev, index, extack);
 	for (i = 0; i < nr && !ret; i++)
 		ret = check_range(pdev, index, &requests[i], force, extack) ?:
 		      check_msix(pdev, index, &requests[i], extack);
 	if (ret)
-		goto out;
+		goto out_put_power;
 
 	kept = earlier_ranges(cdev->regions[index], ranges);
 	ret = merge(ranges, &kept, requests, nr, extack) ?:
 	      replace_region(cdev, index, ranges, kept, extack);
-out:
-	mutex_unlock(&cdev->state_lock);
+out_put_power:
 	pm_runtime_put(&pdev->dev);
+out_unlock:
+	mutex_unlock(&cdev->state_lock);
 	return ret;
 }
