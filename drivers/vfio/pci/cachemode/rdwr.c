@@ -91,7 +91,6 @@ void cachemode_area_io(struct cachemode_area *area, u64 offset, u8 *buf,
 	unsigned int max = min_not_zero(area->max_width, 8U);
 	void __iomem *io = area->io + (offset - area->offset);
 
-	max = min(max, 8U);
 	if (write)
 		wmb();	/* after whatever the caller wrote to memory before */
 	while (count) {

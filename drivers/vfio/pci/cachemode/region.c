@@ -422,6 +422,7 @@ int cachemode_get_region_info_caps(struct vfio_device *core_vdev,
 	if (index >= PCI_STD_NUM_BARS)
 		return vfio_pci_ioctl_get_region_info(core_vdev, info, caps);
 	index = array_index_nospec(index, PCI_STD_NUM_BARS);
+	info->index = index;
 
 	if (cdev->regions[index])
 		return region_info(cdev->regions[index], info, caps);
