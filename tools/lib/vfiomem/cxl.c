@@ -189,9 +189,8 @@ int vfiomem_cxl_apply(struct vfiomem_space *space, const struct vfiomem_cxl_devi
 
 		if (!o->id || (!vfiomem_cxl_resolve(device, i, &range) && shows(o, &range)))
 			continue;
-		ret = vfiomem_space_remove(space, o->id);
-		if (ret)
-			return ret;
+		/* It can only fail where the caller has removed it already. */
+		vfiomem_space_remove(space, o->id);
 		o->id = 0;
 	}
 	for (uint32_t i = 0; i < device->nr_decoders; i++) {

@@ -449,10 +449,15 @@ int vfiomem_space_remove(struct vfiomem_space *space, uint64_t id)
 	pthread_mutex_lock(&space->mutex);
 	while (i < space->nr && space->places[i].range->id != id)
 		i++;
-	if (i == space->nr || !reserve(space)) {
+	if (i == space->nr) {
 		pthread_mutex_unlock(&space->mutex);
-		return i == space->nr ? -ENOENT : -ENOMEM;
+		return -ENOENT;
 	}
+	/*
+	 * No need to reserve(): the view to render is that from before the last
+	 * change, and had room for one range more than there are now, or for as
+	 * many as there will be.
+	 */
 	r = space->places[i].range;
 	memmove(&space->places[i], &space->places[i + 1],
 		(--space->nr - i) * sizeof(*space->places));

@@ -53,13 +53,15 @@ extern "C" {
  * enum vfiomem_mode - how memory is mapped
  *
  * The first four are those of enum vfio_mmap_cache_mode.  The values are
- * names, not an order.  Any other value is treated as NONCACHED memory that
+ * names, not an order.  Any other value is treated as UNKNOWN memory that
  * allows nothing, whatever the access bits say.
  *
  * @VFIOMEM_NONCACHED: x86 UC or UC-; arm64 Device-nGnRnE
  * @VFIOMEM_DEVICE: arm64 Device-nGnRE
  * @VFIOMEM_WRITECOMBINE: x86 WC; arm64 Normal Non-cacheable
  * @VFIOMEM_NORMAL: cacheable and coherent
+ * @VFIOMEM_UNKNOWN: any of these, and nobody says which: accessed as NONCACHED,
+ *	and ordered by barriers as WRITECOMBINE
  * @VFIOMEM_PRIVATE: ordinary memory that nobody else looks at
  * @VFIOMEM_NONE: no memory that the CPU can reach: every call answers -EINVAL
  */
@@ -68,6 +70,7 @@ enum vfiomem_mode {
 	VFIOMEM_DEVICE		= 1,
 	VFIOMEM_WRITECOMBINE	= 2,
 	VFIOMEM_NORMAL		= 3,
+	VFIOMEM_UNKNOWN		= 0x80,
 	VFIOMEM_PRIVATE		= 0x83,	/* NORMAL, and a bit */
 	VFIOMEM_NONE		= 0xff,
 };
@@ -161,7 +164,9 @@ struct vfiomem_attr {
  * @VFIOMEM_PUBLISH: the last granule of the destination is an access of its
  *	own.  It becomes visible after all other bytes of the call, and after
  *	all earlier stores of this thread to memory of any mode.  On NORMAL
- *	memory it also comes after the thread's earlier loads, as a release.
+ *	memory it also comes after the thread's earlier loads, as a release,
+ *	but see vfiomem_wmb() about a device that polls RAM for what is in
+ *	WRITECOMBINE memory of its own.
  * @VFIOMEM_ACQUIRE: the first granule of the source is an access of its own,
  *	and is read before the other bytes of the call.
  * @VFIOMEM_ASCENDING_WRITE: every write is visible before the next one, in
@@ -192,8 +197,8 @@ enum vfiomem_order {
  * (ACQUIRE) is aligned to it, or the call is -EINVAL.  It is -EINVAL without
  * PUBLISH or ACQUIRE, too.
  *
- * The default is the largest power of two up to min(8, W, n) that divides that
- * end or start.
+ * The default, which a @g of 0 means, is the largest power of two up to
+ * min(8, W, n) that divides that end or start.
  */
 #define VFIOMEM_GRANULE(g)	((unsigned int)(g) << 8)
 
@@ -248,6 +253,10 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
  *
  * A VFIOMEM_PRIVATE side has the bytes, and nothing else.
  *
+ * These are about instructions.  On WRITECOMBINE memory with READ_IDEMPOTENT
+ * and no limit of width below 64, a read may fetch the whole line of 64 bytes
+ * that it lies in.
+ *
  * Context: async-signal-safe; takes no lock, allocates nothing.
  * Return: 0, -EINVAL (an attribute of VFIOMEM_NONE, an order or granule that
  * does not fit, a range that wraps around the address space) or -EOPNOTSUPP.
@@ -294,7 +303,7 @@ int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
  *
  * The promises of vfiomem_copy() for its destination.  Cache lines are never
  * zeroed by a special instruction, except by libc under PLAIN on memory with
- * ZERO_LINE.
+ * ZERO_LINE, or on PRIVATE memory.
  *
  * Context: as vfiomem_copy().
  * Return: as vfiomem_copy().
@@ -318,12 +327,13 @@ int vfiomem_fill(struct vfiomem_attr attr, volatile void *dst, uint8_t value,
  *	were written; @src may have been read a little farther
  *
  * Accesses run in address order, at most 8 bytes wide, and keep the promises
- * of vfiomem_copy() with a W of that.  Needs vfiomem_guard_install(), or
+ * of vfiomem_copy() with a W of that.  Needs SIGBUS not to be blocked, and vfiomem_guard_install(), or
  * vfiomem_guard_handle() in the application's handler: without, SIGBUS does
  * what it always does.
  *
  * Context: as vfiomem_copy(); any number of threads, also from inside a
- * signal handler.
+ * signal handler, while SIGBUS is not blocked: the kernel ends a program that
+ * faults with it blocked.
  * Return: 0; -EIO if an access met SIGBUS; -EOPNOTSUPP on a CPU without an
  * implementation of its own; or as vfiomem_copy().
  */
@@ -355,7 +365,8 @@ int vfiomem_fill_guarded(struct vfiomem_attr attr, volatile void *dst,
  * was there.  Once is enough; more calls do nothing.
  *
  * Context: thread-safe; not from a signal handler.
- * Return: 0 or a negative errno of sigaction().
+ * Return: 0; -EOPNOTSUPP on a CPU without guarded copies; or a negative errno
+ * of sigaction().
  */
 int vfiomem_guard_install(void);
 
@@ -380,6 +391,10 @@ int vfiomem_guard_handle(const void *info, void *ucontext);
  * vfiomem_wmb() - earlier stores are visible before later stores
  *
  * Stores of this thread to memory of any mode, as any CPU or device sees them.
+ * On arm64 that is a device in the outer shareable domain.  Stores to
+ * WRITECOMBINE memory of a device's own, followed by a flag in RAM that the
+ * same device polls, need vfiomem_flush_wc() in between: the first may still
+ * be in a buffer when the flag is seen.
  */
 VFIOMEM_INLINE void vfiomem_wmb(void)
 {
@@ -557,6 +572,8 @@ static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
 
 	if (__builtin_expect(anywhere, 1))
 		return 1;
+	if (__builtin_expect(attr.mode == VFIOMEM_NONE, 0))
+		return 0;	/* vfiomem_load_pieces() and _store_pieces() abort */
 	return fits && ((uintptr_t)p & (size - 1)) == 0;
 }
 
@@ -573,8 +590,9 @@ static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
  *
  * Promises 1 to 4 of vfiomem_copy(), RELAXED.  Values are host-endian, those
  * of the _le forms little-endian in memory.  On a CPU that vfiomem_width()
- * gives 0 for, on memory that is not NORMAL, the program is aborted: there is
- * no error to return, and a wrong access to a device is worse.
+ * gives 0 for, on memory that is not NORMAL, the program is aborted, and so it
+ * is on any CPU for VFIOMEM_NONE or an access that wraps around the address
+ * space: there is no error to return, and a wrong access to a device is worse.
  */
 #define VFIOMEM_DEFINE_ACCESS(bits)					       \
 VFIOMEM_INLINE uint##bits##_t						       \
@@ -679,9 +697,10 @@ struct vfiomem_region {
  * @region: set to the region
  *
  * Where the kernel does not report VFIO_REGION_INFO_CAP_MMAP_CACHE_MODE, the
- * areas are what may be mapped, NONCACHED, with no access bits but UNALIGNED,
+ * areas are what may be mapped, UNKNOWN, with no access bits but UNALIGNED,
  * and this only where the CPU never faults: what is right for any mapping.
- * The same holds for a capability of an unknown version.
+ * The same holds for a capability of an unknown version.  An area that is
+ * reported with an unknown mode is UNKNOWN, too, with no access bits at all.
  *
  * Context: may allocate; thread-safe.
  * Return: 0, -EPROTO if the kernel's answer is malformed, -ENOMEM, or a
@@ -707,8 +726,9 @@ void vfiomem_region_close(struct vfiomem_region *region);
  * @addr: set to the address
  * @mapped: if not NULL, set to the number of bytes
  *
- * The address is aligned as @offset is, up to 1 GiB as far as the size
- * warrants, so that the kernel can use huge entries.
+ * The address is aligned as @offset is, up to 1 GiB (with pages of 4 KiB) as
+ * far as the size warrants, so that the kernel can use huge entries; if other
+ * threads take all such places first, it is not.
  *
  * Return: 0; -EINVAL if the range is not page aligned or in no single area;
  * -ENODEV if the region has no areas; -EOPNOTSUPP if this CPU has no accesses
@@ -1278,7 +1298,9 @@ int vfiomem_space_add(struct vfiomem_space *space,
  * On return no new mapping or copy finds it. Those that have it go on, and
  * write back to it.
  *
- * Return: 0, -ENOENT if there is no such range, or -ENOMEM.
+ * It needs no memory, and so cannot fail for want of it.
+ *
+ * Return: 0; -ENOENT if there is no such range; -EINVAL.
  */
 int vfiomem_space_remove(struct vfiomem_space *space, uint64_t id);
 

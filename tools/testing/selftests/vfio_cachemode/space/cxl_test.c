@@ -251,8 +251,14 @@ static void test_overlays(void)
 	expect(overlays[0].id != first);
 	expect_eq(overlay_at(space, WINDOW + M256), -ENXIO);
 	expect_eq(overlay_at(space, WINDOW + 5 * M256), 0);
+
+	/* One that the caller has removed does not keep the others. */
+	decoders[1].committed = 1;
+	expect_eq(vfiomem_cxl_apply(space, &device, 1, overlays), 2);
+	expect_eq(vfiomem_space_remove(space, overlays[0].id), 0);
 	decoders[0].committed = 0;
 	expect_eq(vfiomem_cxl_apply(space, &device, 1, overlays), 0);
+	expect_eq(overlay_at(space, WINDOW + 3 * M256), -ENXIO);
 	expect_eq(overlay_at(space, WINDOW + 5 * M256), -ENXIO);
 	expect_eq(vfiomem_space_destroy(space), 0);
 	expect_eq(vfiomem_pool_destroy(pool), 0);
