@@ -148,7 +148,8 @@ static struct sigaction previous;	/* written before INSTALLED only */
 /* Not ours: do what would have been done without us. */
 static void pass_on(int signo, siginfo_t *info, void *ucontext)
 {
-	const bool sent = info->si_code <= 0;
+	/* By somebody, or about memory that nobody accesses now: no fault. */
+	const bool sent = info->si_code <= 0 || info->si_code == BUS_MCEERR_AO;
 	sigset_t mask;
 
 	/* As it would run without us; our return undoes it. */
