@@ -8,8 +8,11 @@
  */
 #include "internal.h"
 
-/* Saved on the stack; more needs the caller's scratch. */
-#define STACK_SAVED		2048
+/*
+ * Saved on the stack; more needs the caller's scratch.  2048 are promised, and
+ * the first access that saves them may begin before them.
+ */
+#define STACK_SAVED		(2048 + ARCH_WIDEST)
 /* See struct stage, which is content with less. */
 #define STAGE_SIZE(distance)	(2 * (size_t)(distance) + 4096)
 
