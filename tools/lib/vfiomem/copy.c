@@ -21,7 +21,14 @@ static inline bool is_scalar(size_t n)
 
 static bool mode_is_known(unsigned int mode)
 {
-	return mode <= VFIOMEM_NORMAL || mode == VFIOMEM_PRIVATE;
+	return mode <= VFIOMEM_NORMAL || mode == VFIOMEM_PRIVATE ||
+	       mode == VFIOMEM_UNKNOWN;
+}
+
+/* Barriers do for the weakest that memory could be, if nobody says what it is. */
+static unsigned int barrier_mode(unsigned int mode)
+{
+	return mode <= VFIOMEM_NORMAL ? mode : VFIOMEM_WRITECOMBINE;
 }
 
 static unsigned int round_down_pow2(unsigned int x)
@@ -75,6 +82,8 @@ int vfiomem_check_order(unsigned int order, bool src_watched, bool dst_watched)
 		return -EINVAL;
 	if (granule && !(order & (VFIOMEM_PUBLISH | VFIOMEM_ACQUIRE)))
 		return -EINVAL;
+	if (granule > 8 || granule & (granule - 1))
+		return -EINVAL;
 	if (order & VFIOMEM_PLAIN)
 		return order == VFIOMEM_PLAIN ? 0 : -EINVAL;
 	if ((order & write_orders) == write_orders ||
@@ -107,7 +116,7 @@ int fill_side(struct side *side, struct vfiomem_attr attr,
 	side->n = n;
 	side->align = side->addr;
 	side->granule = 0;
-	side->mode = attr.mode;
+	side->mode = barrier_mode(attr.mode);
 	side->flags = 0;
 	side->ascending = ascending;
 	side->watched = attr.mode != VFIOMEM_PRIVATE;
@@ -132,10 +141,12 @@ int fill_side(struct side *side, struct vfiomem_attr attr,
 		if (!side->granule)
 			return -EINVAL;
 	}
-	if (ascending && arch_separates(attr.mode))
+	if (ascending && arch_separates(side->mode))
 		side->flags |= write ? RUN_SEPARATE_WR : RUN_SEPARATE_RD;
+	/* Fetches whole lines, whatever is read of them. */
 	if (!write && !ascending && attr.mode == VFIOMEM_WRITECOMBINE &&
-	    attr.access & VFIOMEM_READ_IDEMPOTENT)
+	    attr.access & VFIOMEM_READ_IDEMPOTENT &&
+	    (!attr.max_width || attr.max_width >= 64))
 		side->flags |= RUN_STREAM;
 	side->any_once = VFIOMEM_ONE_UNALIGNED && unaligned && !ascending &&
 			 attr.mode == VFIOMEM_NORMAL && !attr.max_width &&

@@ -168,7 +168,7 @@ struct side {
 	uintptr_t align;	/* @addr, or 0 if one unaligned access is right */
 	unsigned int width;	/* W */
 	unsigned int granule;	/* of PUBLISH or ACQUIRE; 0: none */
-	unsigned int mode;
+	unsigned int mode;	/* for the barriers: one of the first four */
 	unsigned int flags;	/* enum run_flags */
 	bool watched;
 	bool ascending;

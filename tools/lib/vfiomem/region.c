@@ -33,9 +33,9 @@ struct region {
 static struct vfiomem_attr strictest(void)
 {
 #if defined(__x86_64__)
-	return VFIOMEM_ATTR(VFIOMEM_NONCACHED, 0, VFIOMEM_UNALIGNED);
+	return VFIOMEM_ATTR(VFIOMEM_UNKNOWN, 0, VFIOMEM_UNALIGNED);
 #else
-	return VFIOMEM_ATTR(VFIOMEM_NONCACHED, 0, 0);
+	return VFIOMEM_ATTR(VFIOMEM_UNKNOWN, 0, 0);
 #endif
 }
 
@@ -47,7 +47,7 @@ static struct vfiomem_attr area_attr(const struct vfio_mmap_cache_area *area)
 	if (width > widest)
 		width = widest;
 	if (area->mode > VFIO_MMAP_CACHE_MODE_NORMAL)
-		return VFIOMEM_ATTR(VFIOMEM_NONCACHED, (uint16_t)width, 0);
+		return VFIOMEM_ATTR(VFIOMEM_UNKNOWN, (uint16_t)width, 0);
 	return VFIOMEM_ATTR((uint8_t)area->mode, (uint16_t)width,
 			    area->access & ACCESS_KNOWN);
 }
@@ -151,11 +151,15 @@ static int by_offset(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Drivers list sparse areas in any order, and empty ones. */
+/*
+ * Drivers list sparse areas in any order, and empty ones.  What is not whole
+ * pages cannot be mapped and is left out, but for the region's own end.
+ */
 static int areas_from_sparse(const char *info, size_t size, size_t offset,
 			     uint64_t region_size, struct region **made)
 {
 	struct vfio_region_info_cap_sparse_mmap cap;
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct vfio_region_sparse_mmap_area area;
 	struct region *region;
 	uint32_t i, nr = 0;
@@ -170,14 +174,19 @@ static int areas_from_sparse(const char *info, size_t size, size_t offset,
 	if (!region)
 		return -ENOMEM;
 	for (i = 0; i < cap.nr_areas; i++) {
+		uint64_t before, after;
+
 		memcpy(&area, info + offset + i * sizeof(area), sizeof(area));
 		if (area.offset > region_size ||
 		    area.size > region_size - area.offset)
 			goto malformed;
-		if (!area.size)
+		before = -area.offset & (page - 1);
+		after = area.offset + area.size;
+		after = after == region_size ? 0 : after & (page - 1);
+		if (area.size <= before + after)
 			continue;
-		region->areas[nr].offset = area.offset;
-		region->areas[nr].size = area.size;
+		region->areas[nr].offset = area.offset + before;
+		region->areas[nr].size = area.size - before - after;
 		region->areas[nr++].attr = strictest();
 	}
 	qsort(region->areas, nr, sizeof(region->areas[0]), by_offset);
@@ -304,16 +313,58 @@ void vfiomem_region_close(struct vfiomem_region *region)
 	free(region);		/* its first member */
 }
 
-/* The largest entry that a mapping of @size can use. */
+/* The largest entry that a mapping of @size can use: a table is one page. */
 static size_t entry_size(size_t size)
 {
-	const size_t pud = (size_t)1 << 30, pmd = (size_t)1 << 21;
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const size_t pmd = page * (page / 8), pud = pmd * (page / 8);
 
 	if (size >= pud)
 		return pud;
-	if (size >= pmd)
-		return pmd;
-	return (size_t)sysconf(_SC_PAGESIZE);
+	return size >= pmd ? pmd : page;
+}
+
+/*
+ * Where @size bytes could go, aligned as @offset is: reserve so much that such
+ * an address is in it.  Return: it, or NULL if there is not so much.
+ */
+static char *find_aligned(uint64_t offset, size_t size)
+{
+	const size_t entry = entry_size(size);
+	char *reserved, *at;
+
+	reserved = mmap(NULL, size + entry, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reserved == MAP_FAILED)
+		return NULL;
+	at = reserved + ((offset - (uintptr_t)reserved) & (entry - 1));
+	munmap(reserved, size + entry);
+	return at;
+}
+
+/*
+ * Another thread may map something there first, which must stay: look for
+ * another place then, and after a few of them do without the alignment.
+ */
+static void *map_aligned(uint64_t offset, size_t size, int prot, int fd,
+			 off_t fd_offset)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const size_t whole = (size + page - 1) & -page;
+	unsigned int tries;
+
+	for (tries = 0; tries < 8; tries++) {
+		void *at = find_aligned(offset, whole);
+		void *got;
+
+		if (!at)
+			break;
+		got = mmap(at, size, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd,
+			   fd_offset);
+		if (got != MAP_FAILED || errno != EEXIST)
+			return got;
+	}
+	return mmap(NULL, size, prot, MAP_SHARED, fd, fd_offset);
 }
 
 int vfiomem_region_map(const struct vfiomem_region *region, uint64_t offset,
@@ -322,8 +373,6 @@ int vfiomem_region_map(const struct vfiomem_region *region, uint64_t offset,
 	const struct region *private = (const struct region *)region;
 	const struct vfiomem_area *area = vfiomem_region_area(region, offset);
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t entry, whole;
-	char *reserved, *at;
 	uint64_t rest;
 	void *got;
 
@@ -339,26 +388,11 @@ int vfiomem_region_map(const struct vfiomem_region *region, uint64_t offset,
 	if (!arch_has_device && area->attr.mode != VFIOMEM_NORMAL)
 		return -EOPNOTSUPP;
 
-	/* Reserve so much that a good address is in it, and drop the rest. */
-	whole = (size + page - 1) & -page;
-	entry = entry_size(whole);
-	reserved = mmap(NULL, whole + entry, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (reserved == MAP_FAILED)
+	got = map_aligned(offset, size, prot, private->fd,
+			  (off_t)(region->fd_offset + offset));
+	if (got == MAP_FAILED)
 		return -errno;
-	at = reserved + ((offset - (uintptr_t)reserved) & (entry - 1));
-	got = mmap(at, size, prot, MAP_SHARED | MAP_FIXED, private->fd,
-		   (off_t)(region->fd_offset + offset));
-	if (got == MAP_FAILED) {
-		int err = -errno;
-
-		munmap(reserved, whole + entry);
-		return err;
-	}
-	if (at != reserved)
-		munmap(reserved, (size_t)(at - reserved));
-	munmap(at + whole, (size_t)(reserved + entry - at));
-	*addr = at;
+	*addr = got;
 	if (mapped)
 		*mapped = size;
 	return 0;

@@ -164,9 +164,9 @@ struct vfiomem_attr {
  * @VFIOMEM_PUBLISH: the last granule of the destination is an access of its
  *	own.  It becomes visible after all other bytes of the call, and after
  *	all earlier stores of this thread to memory of any mode.  On NORMAL
- *	memory it also comes after the thread's earlier loads, as a release,
- *	but see vfiomem_wmb() about a device that polls RAM for what is in
- *	WRITECOMBINE memory of its own.
+ *	memory it also comes after the thread's earlier loads, as a release.
+ *	For a device that polls RAM to learn of what was written to its own
+ *	WRITECOMBINE memory, see vfiomem_wmb().
  * @VFIOMEM_ACQUIRE: the first granule of the source is an access of its own,
  *	and is read before the other bytes of the call.
  * @VFIOMEM_ASCENDING_WRITE: every write is visible before the next one, in
@@ -327,7 +327,7 @@ int vfiomem_fill(struct vfiomem_attr attr, volatile void *dst, uint8_t value,
  *	were written; @src may have been read a little farther
  *
  * Accesses run in address order, at most 8 bytes wide, and keep the promises
- * of vfiomem_copy() with a W of that.  Needs SIGBUS not to be blocked, and vfiomem_guard_install(), or
+ * of vfiomem_copy() with a W of that.  Needs vfiomem_guard_install(), or
  * vfiomem_guard_handle() in the application's handler: without, SIGBUS does
  * what it always does.
  *
@@ -591,8 +591,8 @@ static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
  * Promises 1 to 4 of vfiomem_copy(), RELAXED.  Values are host-endian, those
  * of the _le forms little-endian in memory.  On a CPU that vfiomem_width()
  * gives 0 for, on memory that is not NORMAL, the program is aborted, and so it
- * is on any CPU for VFIOMEM_NONE or an access that wraps around the address
- * space: there is no error to return, and a wrong access to a device is worse.
+ * is on any CPU for VFIOMEM_NONE: there is no error to return, and a wrong
+ * access to a device is worse.
  */
 #define VFIOMEM_DEFINE_ACCESS(bits)					       \
 VFIOMEM_INLINE uint##bits##_t						       \
@@ -938,7 +938,10 @@ struct vfiomem_pool_stats {
  * @options: what it is made of; copied
  *
  * The pool is for the threads of one process: a child of fork() may not use
- * the pools of its parent.
+ * the pools of its parent. Its shortest locks are spinlocks, whose waiters call
+ * sched_yield(): a thread of SCHED_FIFO or SCHED_RR may not use a pool together
+ * with threads of lower priority on the same CPU, whom it would never let
+ * finish.
  *
  * Return: 0, -EINVAL (also for an arena without a whole page) or -ENOMEM.
  */
@@ -953,6 +956,9 @@ int vfiomem_pool_create(struct vfiomem_pool **pool,
  * threads run are waited for, and nothing more is granted. Where buffers are
  * still out they stay good, and are to be unmapped as ever; the last of them
  * frees the pool. vfiomem_pool_stats() says how many there are.
+ *
+ * A late call with the handle gets -ESHUTDOWN, as long as no pool was created
+ * since: that may have the same handle, and gets the call.
  *
  * Return: 0; -EBUSY if buffers were out; -ESHUTDOWN if the pool was closed
  * before; -EDEADLK in a callback of this pool; -EINVAL.
@@ -1309,7 +1315,9 @@ int vfiomem_space_remove(struct vfiomem_space *space, uint64_t id);
  * @space: the space
  * @id: of the range
  *
- * The caller may have no mapping of it itself.
+ * The caller may have no mapping of it itself, nor any bounced one from the
+ * space's pool: who waits for budget in vfiomem_space_map() or
+ * vfiomem_space_wait() holds the range already, and may need those bytes.
  *
  * Return: 0; -EBUSY if it was not removed; -EDEADLK in a callback.
  */
@@ -1587,6 +1595,9 @@ struct vfiomem_cxl_overlay {
  * @endpoint: not 0 for a device's, which have a skip; 0 for a port's
  * @decoders: filled in
  * @max: entries of @decoders
+ *
+ * As long as a device's HDM Decoder Enable bit is clear none of its decoders
+ * decodes, and none is said to be committed.
  *
  * Return: how many decoders there are, or -EINVAL if they do not fit into
  * @size or @max, or their number is a reserved encoding.

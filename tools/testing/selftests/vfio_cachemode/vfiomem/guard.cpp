@@ -354,6 +354,40 @@ int main()
 		return 3;
 	})) == SIGBUS, "... also if it was sent");
 
+	ktap_result(exited(in_child([] {
+		siginfo_t info = {};
+
+		/* Memory went bad that nobody accesses: ignored, and still guarded. */
+		signal(SIGBUS, SIG_IGN);
+		if (vfiomem_guard_install())
+			return 1;
+		info.si_signo = SIGBUS;
+		info.si_code = BUS_MCEERR_AO;
+		struct sigaction sa;
+		sigaction(SIGBUS, NULL, &sa);
+		ucontext_t context = {};
+		sa.sa_sigaction(SIGBUS, &info, &context);
+		sigset_t bus;
+		sigemptyset(&bus);
+		sigaddset(&bus, SIGBUS);
+		sigprocmask(SIG_UNBLOCK, &bus, NULL);
+		Truncated t;
+		return guarded_read_fails(t) ? 0 : 2;
+	}), 0), "... an asynchronous one disarms nothing");
+
+	ktap_result(WTERMSIG(in_child([] {
+		uint64_t word = 0;
+
+		return (int)vfiomem_load32(VFIOMEM_ATTR_NONE, &word);
+	})) == SIGABRT, "an aligned load of no memory aborts");
+
+	ktap_result(WTERMSIG(in_child([] {
+		uint64_t word = 0;
+
+		vfiomem_store64(VFIOMEM_ATTR_NONE, &word, 1);
+		return 0;
+	})) == SIGABRT, "an aligned store to no memory aborts");
+
 	if (vfiomem_guard_install())
 		errx(1, "vfiomem_guard_install");
 

@@ -331,6 +331,19 @@ static void test_move(unsigned long calls)
 		    calls);
 }
 
+/* What fits onto the stack fits there however the source is aligned. */
+static void test_move_saves_end(void)
+{
+	const size_t n = 6192, d = 4144;
+	unsigned long bad = 0;
+	size_t from;
+
+	for (from = 128; from < 128 + 64; from++)
+		bad += move_once(from + d, from, n, (struct vfiomem_attr)VFIOMEM_ATTR_RAM,
+				 VFIOMEM_ASCENDING_WRITE, 0);
+	ktap_result(!bad, "move: an end of 2048 bytes needs no scratch");
+}
+
 static void test_single(unsigned long calls)
 {
 	unsigned long i, bad = 0;
@@ -440,6 +453,10 @@ static void test_arguments(void)
 		{ "a granule without PUBLISH", ram, ram, d, s, 8, VFIOMEM_GRANULE(4) },
 		{ "a granule that is no power of two", ram, ram, d, s, 8,
 		  VFIOMEM_PUBLISH | VFIOMEM_GRANULE(3) },
+		{ "a granule of 3, and no bytes", ram, ram, d, s, 0,
+		  VFIOMEM_PUBLISH | VFIOMEM_GRANULE(3) },
+		{ "a granule of 16, and no bytes", ram, ram, d, s, 0,
+		  VFIOMEM_PUBLISH | VFIOMEM_GRANULE(16) },
 		{ "a granule of 16", ram, ram, d, s, 64,
 		  VFIOMEM_PUBLISH | VFIOMEM_GRANULE(16) },
 		{ "a granule above n", ram, ram, d, s, 4,
@@ -519,5 +536,6 @@ int main(int argc, char **argv)
 		test_fill(calls, true);
 	test_every_overlap();
 	test_move(calls);
+	test_move_saves_end();
 	return ktap_finish();
 }

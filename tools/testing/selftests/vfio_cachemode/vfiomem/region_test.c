@@ -107,8 +107,8 @@ static const unsigned int strict =
 static bool all_is_strict(uint64_t size)
 {
 	bool good = !region->reported && region->nr_areas == 1 &&
-		    attr_is(0, VFIOMEM_NONCACHED, 0, strict) &&
-		    attr_is(size - 1, VFIOMEM_NONCACHED, 0, strict) &&
+		    attr_is(0, VFIOMEM_UNKNOWN, 0, strict) &&
+		    attr_is(size - 1, VFIOMEM_UNKNOWN, 0, strict) &&
 		    attr_is(size, VFIOMEM_NONE, 0, 0);
 
 	vfiomem_region_close(region);
@@ -160,8 +160,7 @@ static void good_answers(void)
 	a = modes(1, sizeof(*a));
 	a[0] = AREA(0, MIB, 9, 0x7f, 8);
 	good = !open_region() && region->reported &&
-	       vfiomem_region_attr(region, 0).access == 0 &&
-	       vfiomem_region_attr(region, 0).max_width == 8;
+	       attr_is(0, VFIOMEM_UNKNOWN, 8, 0);
 	ktap_result(good, "an unknown mode allows nothing");
 	vfiomem_region_close(region);
 
@@ -194,9 +193,21 @@ static void good_answers(void)
 	s[1] = (struct vfio_region_sparse_mmap_area){ 3 * PAGE, 0 };
 	s[2] = (struct vfio_region_sparse_mmap_area){ 0, 2 * PAGE };
 	good = !open_region() && !region->reported && region->nr_areas == 2 &&
-	       attr_is(0, 0, 0, strict) && attr_is(2 * PAGE, VFIOMEM_NONE, 0, 0) &&
-	       attr_is(16 * PAGE, 0, 0, strict) && attr_is(17 * PAGE, VFIOMEM_NONE, 0, 0);
+	       attr_is(0, VFIOMEM_UNKNOWN, 0, strict) && attr_is(2 * PAGE, VFIOMEM_NONE, 0, 0) &&
+	       attr_is(16 * PAGE, VFIOMEM_UNKNOWN, 0, strict) && attr_is(17 * PAGE, VFIOMEM_NONE, 0, 0);
 	ktap_result(good, "sparse areas without modes: the strictest, in any order");
+	vfiomem_region_close(region);
+
+	answer(MMAP_CAPS, MIB + 100);
+	s = sparse(4);
+	s[0] = (struct vfio_region_sparse_mmap_area){ 100, 3 * PAGE };
+	s[1] = (struct vfio_region_sparse_mmap_area){ 8 * PAGE, 100 };
+	s[2] = (struct vfio_region_sparse_mmap_area){ 9 * PAGE + 8, PAGE };
+	s[3] = (struct vfio_region_sparse_mmap_area){ MIB - 8, 108 };
+	good = !open_region() && region->nr_areas == 2 &&
+	       region->areas[0].offset == PAGE && region->areas[0].size == 2 * PAGE &&
+	       region->areas[1].offset == MIB && region->areas[1].size == 100;
+	ktap_result(good, "sparse areas: whole pages, and the region's end");
 	vfiomem_region_close(region);
 
 	answer(VFIO_REGION_INFO_FLAG_READ, MIB);

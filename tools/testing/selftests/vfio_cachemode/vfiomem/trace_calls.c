@@ -65,6 +65,7 @@ static const struct memory {
 	MEMORY("NORMAL strict", VFIOMEM_NORMAL, 0, 0, 0),
 	MEMORY("NORMAL unaligned max 8", VFIOMEM_NORMAL, 8, VFIOMEM_UNALIGNED, VFIOMEM_UNALIGNED),
 	MEMORY("unknown mode", 42, 0, ANY_ACCESS, 0),
+	MEMORY("UNKNOWN unaligned", VFIOMEM_UNKNOWN, 0, VFIOMEM_UNALIGNED, VFIOMEM_UNALIGNED),
 	MEMORY("guest RAM", VFIOMEM_NORMAL, 0, ANY_ACCESS & ~(VFIOMEM_RAM_UNALIGNED ^ 1),
 	       ANY_ACCESS & ~(VFIOMEM_RAM_UNALIGNED ^ 1)),
 	/* Not traced: */
@@ -213,7 +214,7 @@ static struct model_side side_of(const struct call *c, enum model_dir dir)
 		.order = dir == MODEL_WRITE ? c->dst_order : c->src_order,
 		.p = dir == MODEL_WRITE ? c->dst : c->src,
 		.n = c->n,
-		.mode = mode > VFIOMEM_NORMAL ? VFIOMEM_NONCACHED : mode,
+		.mode = mode > VFIOMEM_NORMAL ? VFIOMEM_WRITECOMBINE : mode,
 		.access = mem->treated,
 		.max_width = mem->attr.max_width,
 		.vector = guarded ? 8 : level->vector,
