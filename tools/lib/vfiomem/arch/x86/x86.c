@@ -138,8 +138,8 @@ void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
 			     "dec %[pairs]\n\t"
 			     "jnz 1b\n\t"
 			     "vmovdqu8 %%zmm16, (%[line])%{%%k1%}"
-			     : [dst] "+r" (dst), [src] "+r" (src),
-			       [pairs] "+r" (pairs)
+			     : [dst] "+&r" (dst), [src] "+&r" (src),
+			       [pairs] "+&r" (pairs)
 			     : [indices] "r" (indices + 64 - held),
 			       [mask] "r" (mask), [line] "r" (line)
 			     : X86_UPPER "memory", "cc");
