@@ -51,6 +51,7 @@ int vfiomem_fill(struct vfiomem_attr attr, volatile void *dst, uint8_t value,
 	err = vfiomem_fill_check(&side, attr, dst, n, order);
 	if (err)
 		return err;
+	/* libc's memset() on PRIVATE memory, too. */
 	if (!side.watched || (order == VFIOMEM_PLAIN && attr_is_plain(attr)))
 		memset((void *)dst, value, n);
 	else
