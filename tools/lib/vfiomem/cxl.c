@@ -20,6 +20,7 @@
 #define DECODER_REGS	8
 #define HIGH_BITS	0xf0000000u	/* of each low half: multiples of 256 MiB */
 #define COMMITTED	(1u << 10)
+#define ENABLED		(1u << 1)	/* in the global control register */
 
 static unsigned int decoder_count(uint32_t capability)
 {
@@ -48,6 +49,7 @@ int vfiomem_cxl_read_decoders(const uint32_t *hdm, size_t size, int endpoint,
 			      struct vfiomem_cxl_decoder *decoders, unsigned int max)
 {
 	unsigned int n;
+	bool enabled;
 
 	if (!hdm || !decoders || size < FIRST_DECODER * sizeof(*hdm))
 		return -EINVAL;
@@ -55,6 +57,8 @@ int vfiomem_cxl_read_decoders(const uint32_t *hdm, size_t size, int endpoint,
 	if (!n || n > max ||
 	    size / sizeof(*hdm) < FIRST_DECODER + n * DECODER_REGS)
 		return -EINVAL;
+	/* Bridges and switches do not have the bit. */
+	enabled = !endpoint || hdm[1] & ENABLED;
 	for (unsigned int i = 0; i < n; i++) {
 		const uint32_t *regs = hdm + FIRST_DECODER + i * DECODER_REGS;
 
@@ -62,7 +66,7 @@ int vfiomem_cxl_read_decoders(const uint32_t *hdm, size_t size, int endpoint,
 			.base = pair(regs),
 			.size = pair(regs + 2),
 			.ways = ways_of(regs[4]),
-			.committed = !!(regs[4] & COMMITTED),
+			.committed = enabled && regs[4] & COMMITTED,
 			.skip = endpoint ? pair(regs + 5) : 0,
 			.target = endpoint ? 0 : regs[5] & 0xff,
 		};

@@ -157,7 +157,7 @@ static void test_backing(void)
 static void test_registers(void)
 {
 	static const unsigned int counts[16] = { 1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32 };
-	uint32_t hdm[4 + 8 * 32] = { 2 };	/* four decoders */
+	uint32_t hdm[4 + 8 * 32] = { 2, 1 << 1 };	/* four decoders, enabled */
 	struct vfiomem_cxl_decoder read[32];
 
 	hdm[4] = 0xd0000fff;			/* low bits are reserved */
@@ -179,6 +179,12 @@ static void test_registers(void)
 	expect_eq(vfiomem_cxl_read_decoders(hdm, sizeof(hdm), 0, read, 32), 4);
 	expect_eq(read[0].skip, 0);
 	expect_eq(read[0].target, 7);
+	/* Only a device can have them disabled. */
+	hdm[1] = ~(1u << 1);
+	expect_eq(vfiomem_cxl_read_decoders(hdm, sizeof(hdm), 1, read, 32), 4);
+	expect_eq(read[0].committed, 0);
+	expect_eq(vfiomem_cxl_read_decoders(hdm, sizeof(hdm), 0, read, 32), 4);
+	expect_eq(read[0].committed, 1);
 	for (unsigned int code = 0; code < 16; code++) {
 		hdm[0] = code;
 		expect_eq(vfiomem_cxl_read_decoders(hdm, sizeof(hdm), 1, read, 32),
