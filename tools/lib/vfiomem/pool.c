@@ -25,11 +25,14 @@
  *
  * Lock order: mutex, then one stripe's lock. Callbacks run without either.
  * A stripe's lock is held for a few dozen instructions and never over a call
- * to the memory allocator or the kernel.
+ * to the memory allocator or the kernel. Who finds it taken spins and yields,
+ * which is of no use to a real-time thread whose CPU the holder needs.
  *
  * Pools and their locks are never given back to libc, only used again for the
- * next pool: a late call with a handle of a destroyed pool finds a closed gate
- * and no slots, and gets an error.
+ * next pool: until there is one, a late call with a handle of a destroyed pool
+ * finds a closed gate and no slots, and gets an error. From then on its buffers
+ * are still told from the new pool's, by their serial numbers, but its handle
+ * is not.
  */
 #include <errno.h>
 #include <limits.h>
