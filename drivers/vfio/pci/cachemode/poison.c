@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory failures in device memory: they kill the processes that map the page.
+ * Memory failures in device memory: the process that meets the poison is killed,
+ * and so are those that map the page and asked for early killing.
  * Nothing more: no mapping is zapped, and the driver is not told.
  */
 
