@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (!a->size || a->offset < end || a->size > region->size ||
 		    a->offset > region->size - a->size || a->attr.access & ~0x7fU ||
-		    a->attr.mode > VFIOMEM_NORMAL)
+		    (a->attr.mode > VFIOMEM_NORMAL &&
+		     a->attr.mode != VFIOMEM_UNKNOWN))
 			abort();
 		end = a->offset + a->size;
 		if (vfiomem_region_area(region, a->offset) != a ||
