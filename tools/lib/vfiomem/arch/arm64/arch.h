@@ -206,32 +206,7 @@ static inline void arch_copy64s(volatile char *dst, const volatile char *src,
 		       "st1 {v0.16b, v1.16b, v2.16b, v3.16b}, [%0]");
 }
 
-static inline bool arch_can_realign(unsigned int dst_width,
-				    unsigned int src_width)
-{
-	(void)dst_width;
-	(void)src_width;
-	return false;
-}
-
-static inline void arch_realign(volatile void *dst, const volatile void *src,
-				size_t pairs, char *first, size_t held)
-{
-	(void)dst;
-	(void)src;
-	(void)pairs;
-	(void)first;
-	(void)held;
-}
-
-static inline bool arch_relaxed_short(volatile void *dst,
-				      const volatile void *src, size_t n)
-{
-	(void)dst;
-	(void)src;
-	(void)n;
-	return false;
-}
+#include "../no_shortcuts.h"
 
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,
 				size_t n)

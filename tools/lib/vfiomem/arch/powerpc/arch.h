@@ -55,53 +55,11 @@ static inline void arch_before_publish(unsigned int mode)
 	vfiomem_wmb();
 }
 
-static inline void arch_publish(unsigned int mode, volatile void *dst,
-				const volatile void *src, size_t n)
-{
-	arch_before_publish(mode);
-	copy_scalar(dst, src, n);
-}
-
 static inline void arch_after_acquire(unsigned int mode)
 {
 	arch_separate_reads(mode);
 }
 
-static inline void arch_before_stream(void)
-{
-}
-
-static inline bool arch_can_realign(unsigned int dst_width,
-				    unsigned int src_width)
-{
-	(void)dst_width;
-	(void)src_width;
-	return false;
-}
-
-static inline void arch_realign(volatile void *dst, const volatile void *src,
-				size_t pairs, char *first, size_t held)
-{
-	(void)dst;
-	(void)src;
-	(void)pairs;
-	(void)first;
-	(void)held;
-}
-
-static inline bool arch_relaxed_short(volatile void *dst,
-				      const volatile void *src, size_t n)
-{
-	(void)dst;
-	(void)src;
-	(void)n;
-	return false;
-}
-
-static inline void arch_relaxed(volatile void *dst, const volatile void *src,
-				size_t n)
-{
-	vfiomem_pieces(dst, src, n, (uintptr_t)dst, 8, VFIOMEM_NORMAL, 0);
-}
+#include "../scalar.h"
 
 #endif /* VFIOMEM_ARCH_POWERPC_H */
