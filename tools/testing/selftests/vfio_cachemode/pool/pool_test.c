@@ -11,31 +11,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../vfiomem/ktap.h"
+#include "../vfiomem/expect.h"
 #include "vfiomem.h"
 
 #define PAGE 4096u
-
-static unsigned int bad;	/* failed expectations of the test that runs */
-
-#define expect(condition)						\
-do {									\
-	if (!(condition)) {						\
-		printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);\
-		bad++;							\
-	}								\
-} while (0)
-
-#define expect_eq(found, wanted)					\
-do {									\
-	long long found_ = (long long)(found), wanted_ = (long long)(wanted);	\
-									\
-	if (found_ != wanted_) {					\
-		printf("# %s:%d: %s is %lld, not %lld\n", __FILE__,	\
-		       __LINE__, #found, found_, wanted_);		\
-		bad++;							\
-	}								\
-} while (0)
 
 static struct vfiomem_pool *make_pool(size_t budget)
 {
@@ -947,10 +926,7 @@ static void test_no_herd(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} tests[] = {
+	static const struct test tests[] = {
 		{ "arguments that make no sense are refused", test_arguments },
 		{ "a buffer has its guest address's offset", test_offset },
 		{ "no stale data", test_stale_data },
@@ -977,11 +953,5 @@ int main(void)
 		{ "no thundering herd", test_no_herd },
 	};
 
-	ktap_start();
-	for (unsigned int i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-		bad = 0;
-		tests[i].run();
-		ktap_result(!bad, "%s", tests[i].name);
-	}
-	return ktap_finish();
+	return run_tests(tests, sizeof(tests) / sizeof(*tests));
 }

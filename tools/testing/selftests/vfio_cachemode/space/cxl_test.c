@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "expect.h"
+#include "../vfiomem/expect.h"
 #include "vfiomem.h"
 
 #define M256 (256ull << 20)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "expect.h"
+#include "../vfiomem/expect.h"
 #include "vfiomem.h"
 
 #define PAGE 4096u

@@ -3,7 +3,7 @@
 #ifndef EXPECT_H
 #define EXPECT_H
 
-#include "../vfiomem/ktap.h"
+#include "ktap.h"
 
 static unsigned int bad;	/* failed expectations of the test that runs */
 
