@@ -207,6 +207,12 @@ static size_t copy_by_stage(const struct side *dst, const struct side *src,
 		.split = src->n,
 	};
 
+	/* No order, no streaming, and single accesses are never this long. */
+	if (!guarded && !dst->granule && !src->granule &&
+	    !((dst->flags | src->flags) & RUN_ANY) &&
+	    arch_realign((volatile char *)dst->addr, dst->width,
+			 (const volatile char *)src->addr, src->width, dst->n))
+		return dst->n;
 	return vfiomem_copy_staged(dst, src, &stage, guarded);
 }
 
@@ -247,8 +253,8 @@ unsigned int vfiomem_width(struct vfiomem_attr attr, unsigned int order,
 	return side_width(attr, order & ascending, write);
 }
 
-static APART
-int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
+static inline __attribute__((__always_inline__))
+int copy_ordered(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order)
 {
@@ -270,36 +276,21 @@ int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
 	return 0;
 }
 
+static APART
+int copy_checked(struct vfiomem_attr dst_attr, volatile void *dst,
+		 struct vfiomem_attr src_attr, const volatile void *src,
+		 size_t n, unsigned int order)
+{
+	/* Without an order there is much less to look at. */
+	return order ? copy_ordered(dst_attr, dst, src_attr, src, n, order) :
+		       copy_ordered(dst_attr, dst, src_attr, src, n,
+				    VFIOMEM_RELAXED);
+}
+
 static inline bool mode_is_accessible(unsigned int mode)
 {
 	return arch_has_device ? mode != VFIOMEM_NONE :
 	       mode == VFIOMEM_NORMAL || mode == VFIOMEM_PRIVATE;
-}
-
-/*
- * Whether only "once" has to be kept, or nothing: cacheable memory, of any
- * alignment and width.  PRIVATE differs from NORMAL in one bit.
- *
- * Return: 0 if so.
- */
-static inline uint64_t not_anything(struct vfiomem_attr a,
-				    struct vfiomem_attr b)
-{
-	const struct vfiomem_attr wanted = {
-		.mode = VFIOMEM_NORMAL,
-		.access = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR,
-	}, asked = {
-		.mode = (uint8_t)~(VFIOMEM_NORMAL ^ VFIOMEM_PRIVATE),
-		.max_width = UINT16_MAX,
-		.access = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR,
-	};
-	uint64_t x, y, want, mask;
-
-	memcpy(&x, &a, sizeof(x));
-	memcpy(&y, &b, sizeof(y));
-	memcpy(&want, &wanted, sizeof(want));
-	memcpy(&mask, &asked, sizeof(mask));
-	return VFIOMEM_ONE_UNALIGNED ? ((x ^ want) | (y ^ want)) & mask : 1;
 }
 
 /* The default granule at an address. */
@@ -363,18 +354,18 @@ int relaxed(volatile void *dst, const volatile void *src, size_t n)
 
 static APART
 int ascend(volatile char *dst, const volatile char *src, size_t n,
-	   bool dst_watched, bool src_watched)
+	   bool writes, bool reads)
 {
-	uintptr_t align = (uintptr_t)(dst_watched ? dst : src);
+	uintptr_t align = (uintptr_t)(writes ? dst : src);
 	unsigned int flags = 0;
 
 	if (is_scalar(n))
 		align = 0;
 	if (arch_separates(VFIOMEM_NORMAL))
-		flags = (dst_watched ? RUN_SEPARATE_WR : 0) |
-			(src_watched ? RUN_SEPARATE_RD : 0);
+		flags = (writes ? RUN_SEPARATE_WR : 0) |
+			(reads ? RUN_SEPARATE_RD : 0);
 	vfiomem_pieces(dst, src, n, align,
-		       arch_width(VFIOMEM_NORMAL, true, dst_watched),
+		       arch_width(VFIOMEM_NORMAL, true, writes),
 		       VFIOMEM_NORMAL, flags);
 	return 0;
 }
@@ -387,6 +378,8 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 {
 	const bool dst_watched = dst_attr.mode != VFIOMEM_PRIVATE;
 	const bool src_watched = src_attr.mode != VFIOMEM_PRIVATE;
+	const bool writes = dst_watched && order & VFIOMEM_ASCENDING_WRITE;
+	const bool reads = src_watched && order & VFIOMEM_ASCENDING_READ;
 	const uintptr_t apart = (uintptr_t)dst - (uintptr_t)src;
 	const uintptr_t top = ((uintptr_t)dst | (uintptr_t)src | n) >> 63;
 
@@ -398,11 +391,10 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 		if (order == VFIOMEM_ACQUIRE && src_watched &&
 		    !(is_scalar(n) && (uintptr_t)src & (n - 1)))
 			return acquire(dst, src, n);
-		/* The same accesses are aligned on both sides. */
-		if (order == VFIOMEM_ASCENDING &&
-		    (dst_watched != src_watched ||
-		     (dst_watched && !(apart & 15))))
-			return ascend(dst, src, n, dst_watched, src_watched);
+		/* One side in order, or both by the same accesses. */
+		if (!(order & ~VFIOMEM_ASCENDING) &&
+		    (writes != reads || (writes && !(apart & 15))))
+			return ascend(dst, src, n, writes, reads);
 	} else if (order == VFIOMEM_RELAXED && is_scalar(n) &&
 		   !((((uintptr_t)dst + n - 1) < (uintptr_t)dst) |
 		     (((uintptr_t)src + n - 1) < (uintptr_t)src)) &&
@@ -428,12 +420,8 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 	if (likely(!(other | order))) {
 		if (n == 8)
 			copy64(dst, src);
-		else if (n == 4)
-			copy32(dst, src);
-		else if (n == 2)
-			copy16(dst, src);
-		else if (n == 1)
-			copy8(dst, src);
+		else if (n < 8 && is_scalar(n))
+			copy_scalar(dst, src, n);
 		else if (!arch_relaxed_short(dst, src, n))
 			return relaxed(dst, src, n);
 		return 0;

@@ -13,7 +13,9 @@
  *	arch_copy16s(), ..64s()	such accesses, over a range
  *	arch_relaxed()		the fastest copy that touches each byte once
  *	arch_relaxed_short()	the same without a call, if it can
- *	arch_realign()		copy lines that lie differently; may be absent
+ *	arch_realign()		copy between lines that lie differently, if it
+ *				can; no order
+ *	arch_move_up()		write upwards over what is read, if it can
  *	arch_separate*()	barrier between two accesses of ASCENDING order
  *	arch_before_publish()	barrier before the granule of PUBLISH
  *	arch_publish()		that and the granule
@@ -250,6 +252,32 @@ static inline bool attr_is_plain(struct vfiomem_attr attr)
 	return attr.mode == VFIOMEM_PRIVATE ||
 	       (attr.mode == VFIOMEM_NORMAL && !attr.max_width &&
 		(attr.access & all) == all);
+}
+
+/*
+ * Whether only "once" has to be kept, or nothing: cacheable memory, of any
+ * alignment and width.  PRIVATE differs from NORMAL in one bit.
+ *
+ * Return: 0 if so.
+ */
+static inline uint64_t not_anything(struct vfiomem_attr a,
+				    struct vfiomem_attr b)
+{
+	const struct vfiomem_attr wanted = {
+		.mode = VFIOMEM_NORMAL,
+		.access = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR,
+	}, asked = {
+		.mode = (uint8_t)~(VFIOMEM_NORMAL ^ VFIOMEM_PRIVATE),
+		.max_width = UINT16_MAX,
+		.access = VFIOMEM_UNALIGNED | VFIOMEM_VECTOR,
+	};
+	uint64_t x, y, want, mask;
+
+	memcpy(&x, &a, sizeof(x));
+	memcpy(&y, &b, sizeof(y));
+	memcpy(&want, &wanted, sizeof(want));
+	memcpy(&mask, &asked, sizeof(mask));
+	return VFIOMEM_ONE_UNALIGNED ? ((x ^ want) | (y ^ want)) & mask : 1;
 }
 
 #endif /* VFIOMEM_INTERNAL_H */

@@ -129,6 +129,12 @@ int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
 	if (!distance || distance >= n)
 		return vfiomem_copy(dst_attr, dst, src_attr, src, n, order);
 
+	/* The source lies below and does not wrap around if this does not. */
+	if (order == VFIOMEM_ASCENDING_WRITE && dst_attr.mode == VFIOMEM_NORMAL &&
+	    !(not_anything(dst_attr, src_attr) | ((uintptr_t)dst + n) >> 63) &&
+	    arch_move_up(dst, src, n, distance))
+		return 0;
+
 	err = vfiomem_side(&to, dst_attr, dst, n, order, true);
 	if (!err)
 		err = vfiomem_side(&from, src_attr, src, n, order, false);

@@ -8,7 +8,7 @@
  * accesses that descend, and those between by accesses of V.  No division into
  * aligned powers of two has fewer.
  */
-#include "internal.h"
+#include "pieces.h"
 
 /* Accesses of one width to @n bytes, a multiple of it. */
 static inline void copy_body(volatile char *dst, const volatile char *src,
@@ -45,44 +45,6 @@ static inline void copy_body(volatile char *dst, const volatile char *src,
 		break;
 #endif
 	}
-	(void)stream;
-}
-
-/* If @n has the bit @width, an access of that width. */
-#define PIECE(width, copy)						       \
-	do {								       \
-		if (n & (width)) {					       \
-			copy;						       \
-			dst += (width);					       \
-			src += (width);					       \
-		}							       \
-	} while (0)
-
-static inline void copy_head(volatile char *dst, const volatile char *src,
-			     size_t n, bool stream)
-{
-	PIECE(1, copy8(dst, src));
-	PIECE(2, copy16(dst, src));
-	PIECE(4, copy32(dst, src));
-#if ARCH_WIDEST > 8
-	PIECE(8, copy64(dst, src));
-	PIECE(16, arch_copy16(dst, src, stream));
-	PIECE(32, arch_copy32(dst, src, stream));
-#endif
-	(void)stream;
-}
-
-static inline void copy_tail(volatile char *dst, const volatile char *src,
-			     size_t n, bool stream)
-{
-#if ARCH_WIDEST > 8
-	PIECE(32, arch_copy32(dst, src, stream));
-	PIECE(16, arch_copy16(dst, src, stream));
-	PIECE(8, copy64(dst, src));
-#endif
-	PIECE(4, copy32(dst, src));
-	PIECE(2, copy16(dst, src));
-	PIECE(1, copy8(dst, src));
 	(void)stream;
 }
 

@@ -86,28 +86,9 @@ static size_t write_stop(const struct side *dst, const struct stage *stage,
 	return stop < body ? stop : body;
 }
 
-/*
- * Whether whole lines need no stage: only the ends of the ranges do then, and
- * what is left of a line when the next is read.
- */
-static bool can_realign(const struct side *dst, const struct side *src,
-			const struct stage *stage, bool guarded)
-{
-	return !guarded && !stage->distance && !stage->saved && !dst->any_once &&
-	       !src->any_once && !((dst->flags | src->flags) & RUN_ANY) &&
-	       arch_can_realign(dst->width, src->width);
-}
-
-/* Bytes in pairs of lines of 64 that both sides have left. */
-static size_t whole_lines(size_t a, size_t b)
-{
-	return (a < b ? a : b) & -(size_t)128;
-}
-
 size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 			   const struct stage *stage, bool guarded)
 {
-	const bool realign = can_realign(dst, src, stage, guarded);
 	volatile char *const to = (volatile char *)dst->addr;
 	const volatile char *const from = (const volatile char *)src->addr;
 	const size_t n = dst->n, body = n - dst->granule;
@@ -122,7 +103,7 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 	}
 	while (read < n || written < body) {
 		char *last = first + (read - written);
-		size_t room, stop, done, lines;
+		size_t room, stop, done;
 
 		/* Seldom enough that each byte is moved once at most. */
 		if (stage->buffer + stage->size - last < STAGE_CHUNK) {
@@ -137,8 +118,6 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 		room = (size_t)(stage->buffer + stage->size - last);
 		if (room > STAGE_CHUNK)
 			room = STAGE_CHUNK;
-		if (realign && !read && room > 2 * ARCH_WIDEST)
-			room = 2 * ARCH_WIDEST;
 		stop = read_stop(src, stage, read, room);
 		done = stop - read;
 		if (read < stage->split)
@@ -159,14 +138,6 @@ size_t vfiomem_copy_staged(const struct side *dst, const struct side *src,
 			return written + done;
 		first += done;
 		written = stop;
-
-		lines = realign ? whole_lines(n - read, body - written) : 0;
-		if (lines) {
-			arch_realign(to + written, from + read, lines / 128,
-				     first, read - written);
-			written += lines;
-			read += lines;
-		}
 	}
 	if (dst->granule &&
 	    vfiomem_side_publish(dst, to + body, first, guarded))

@@ -562,19 +562,18 @@ static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
 					const volatile void *p,
 					unsigned int size)
 {
+	/* Of no CPU's and of VFIOMEM_NONE, the slow path aborts. */
 	const unsigned int fits =
 		((uint16_t)(attr.max_width - 1U) >= size - 1) &
+		(attr.mode != VFIOMEM_NONE) &
 		(VFIOMEM_ALL_MODES | (attr.mode == VFIOMEM_NORMAL));
 	const unsigned int anywhere =
 		VFIOMEM_ONE_UNALIGNED & fits &
 		((attr.access & VFIOMEM_UNALIGNED) != 0) &
 		((attr.mode <= VFIOMEM_NORMAL) | (attr.mode == VFIOMEM_PRIVATE));
 
-	if (__builtin_expect(anywhere, 1))
-		return 1;
-	if (__builtin_expect(attr.mode == VFIOMEM_NONE, 0))
-		return 0;	/* vfiomem_load_pieces() and _store_pieces() abort */
-	return fits && ((uintptr_t)p & (size - 1)) == 0;
+	return __builtin_expect(anywhere, 1) ||
+	       (fits && ((uintptr_t)p & (size - 1)) == 0);
 }
 
 /*

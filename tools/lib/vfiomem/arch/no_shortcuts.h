@@ -3,22 +3,26 @@
 #ifndef VFIOMEM_ARCH_NO_SHORTCUTS_H
 #define VFIOMEM_ARCH_NO_SHORTCUTS_H
 
-static inline bool arch_can_realign(unsigned int dst_width,
-				    unsigned int src_width)
+static inline bool arch_realign(volatile void *dst, unsigned int dst_width,
+				const volatile void *src, unsigned int src_width,
+				size_t n)
 {
+	(void)dst;
 	(void)dst_width;
+	(void)src;
 	(void)src_width;
+	(void)n;
 	return false;
 }
 
-static inline void arch_realign(volatile void *dst, const volatile void *src,
-				size_t pairs, char *first, size_t held)
+static inline bool arch_move_up(volatile void *dst, const volatile void *src,
+				size_t n, size_t distance)
 {
 	(void)dst;
 	(void)src;
-	(void)pairs;
-	(void)first;
-	(void)held;
+	(void)n;
+	(void)distance;
+	return false;
 }
 
 static inline bool arch_relaxed_short(volatile void *dst,

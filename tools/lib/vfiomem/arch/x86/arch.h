@@ -21,7 +21,7 @@ enum x86_isa {
 	X86_SSE41	= 1 << 1,	/* MOVNTDQA */
 	X86_AVX		= 1 << 2,
 	X86_AVX2	= 1 << 3,	/* 32-byte VMOVNTDQA */
-	X86_AVX512	= 1 << 4,	/* F, BW and VL */
+	X86_AVX512	= 1 << 4,	/* F, BW and VL; and BMI2 */
 	X86_ATOMIC16	= 1 << 5,	/* aligned 16-byte moves are atomic */
 	X86_HYPERVISOR	= 1 << 6,
 	X86_VBMI	= 1 << 7,	/* with AVX512: two-source byte permutes */
@@ -257,15 +257,31 @@ static inline void arch_copy64s(volatile char *dst, const volatile char *src,
 		X86_LOOP64("vmovdqu64", "vmovdqu64");
 }
 
-/* Up to 64 bytes by one masked load and one masked store. */
+#define X86_LINE(at)							       \
+	"vmovdqu64 " at "(%[src]), %%zmm16\n\t"			       \
+	"vmovdqu64 %%zmm16, " at "(%[dst])\n\t"
+
+/* Whole lines, and up to 64 bytes at @at by one masked load and store. */
+#define X86_COPY_MASKED(lines, at, nr)					       \
+	do {								       \
+		uint64_t mask;						       \
+									       \
+		__asm__ __volatile__(lines				       \
+			"bzhi %[n], %[ones], %[mask]\n\t"		       \
+			"kmovq %[mask], %%k1\n\t"			       \
+			"vmovdqu8 " at "(%[src]), %%zmm16%{%%k1%}%{z%}\n\t"    \
+			"vmovdqu8 %%zmm16, " at "(%[dst])%{%%k1%}"	       \
+			: [mask] "=&r" (mask)				       \
+			: [dst] "r" (dst), [src] "r" (src),		       \
+			  [n] "r" (nr), [ones] "r" (~0ULL)		       \
+			: X86_UPPER "memory", "cc");			       \
+	} while (0)
+
+/* 0 to 64 bytes. */
 static inline void x86_copy_masked(volatile char *dst,
 				   const volatile char *src, size_t n)
 {
-	__asm__ __volatile__("kmovq %2, %%k1\n\t"
-			     "vmovdqu8 (%1), %%zmm16%{%%k1%}%{z%}\n\t"
-			     "vmovdqu8 %%zmm16, (%0)%{%%k1%}"
-			     : : "r" (dst), "r" (src), "r" (~0ULL >> (64 - n))
-			     : X86_UPPER "memory");
+	X86_COPY_MASKED("", "0", n);
 }
 
 VFIOMEM_HIDDEN
@@ -287,48 +303,50 @@ bool arch_relaxed_short(volatile void *to, const volatile void *from, size_t n)
 	if (unlikely(!(x86_isa_seen() & X86_AVX512)))
 		return false;
 	if (n <= 64) {
-		if (n)
-			x86_copy_masked(dst, src, n);
+		X86_COPY_MASKED("", "0", n);
 	} else if (n <= 128) {
-		x86_copy64(dst, src);
-		x86_copy_masked(dst + 64, src + 64, n - 64);
+		X86_COPY_MASKED(X86_LINE("0"), "64", n - 64);
 	} else if (n <= 192) {
-		x86_copy64(dst, src);
-		x86_copy64(dst + 64, src + 64);
-		x86_copy_masked(dst + 128, src + 128, n - 128);
+		X86_COPY_MASKED(X86_LINE("0") X86_LINE("64"), "128", n - 128);
 	} else if (n <= 256) {
-		x86_copy64(dst, src);
-		x86_copy64(dst + 64, src + 64);
-		x86_copy64(dst + 128, src + 128);
-		x86_copy_masked(dst + 192, src + 192, n - 192);
+		X86_COPY_MASKED(X86_LINE("0") X86_LINE("64") X86_LINE("128"),
+				"192", n - 192);
 	} else {
 		return false;
 	}
 	return true;
 }
 
-/*
- * Whether lines of 64 bytes can go from one aligned place to another that lies
- * differently within its lines, without a stage.
- */
-static inline bool arch_can_realign(unsigned int dst_width,
-				    unsigned int src_width)
+VFIOMEM_HIDDEN
+void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
+			 size_t n);
+
+/* Lines of 64 bytes, from one place to another that lies differently in them. */
+static inline bool arch_realign(volatile void *dst, unsigned int dst_width,
+				const volatile void *src, unsigned int src_width,
+				size_t n)
 {
 	const unsigned int both = X86_AVX512 | X86_VBMI;
 
-	return dst_width == 64 && src_width == 64 &&
-	       (x86_isa() & both) == both;
+	if (n < 256 || dst_width != 64 || src_width != 64 ||
+	    (x86_isa() & both) != both)
+		return false;
+	vfiomem_x86_realign(dst, src, n);
+	return true;
 }
 
-/* Copy pairs of lines: @held bytes at @first, then those of @src, to @dst. */
 VFIOMEM_HIDDEN
-void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
-			 size_t pairs, char *first, size_t held);
+void vfiomem_x86_move_up(volatile void *dst, const volatile void *src,
+			 size_t n);
 
-static inline void arch_realign(volatile void *dst, const volatile void *src,
-				size_t pairs, char *first, size_t held)
+/* What is read before it is overwritten stays in registers. */
+static inline bool arch_move_up(volatile void *dst, const volatile void *src,
+				size_t n, size_t distance)
 {
-	vfiomem_x86_realign(dst, src, pairs, first, held);
+	if (n < 512 || distance > 128 || !(x86_isa() & X86_ATOMIC16))
+		return false;
+	vfiomem_x86_move_up(dst, src, n);
+	return true;
 }
 
 static inline void arch_relaxed(volatile void *dst, const volatile void *src,

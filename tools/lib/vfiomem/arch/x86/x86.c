@@ -5,7 +5,7 @@
  */
 #include <cpuid.h>
 
-#include "../../internal.h"
+#include "../../pieces.h"
 
 unsigned int vfiomem_x86_isa;
 
@@ -35,7 +35,8 @@ static bool vendor_says_atomic16(unsigned int b, unsigned int c, unsigned int d)
  */
 unsigned int vfiomem_x86_detect(void)
 {
-	const unsigned int f_bw_vl = bit_AVX512F | bit_AVX512BW | bit_AVX512VL;
+	const unsigned int needed = bit_AVX512F | bit_AVX512BW |
+				    bit_AVX512VL | bit_BMI2;
 	unsigned int isa = X86_KNOWN;
 	unsigned int max, a, b, c, d, vendor_b, vendor_c, vendor_d, saved;
 
@@ -54,7 +55,7 @@ unsigned int vfiomem_x86_detect(void)
 			__cpuid_count(7, 0, a, b, c, d);
 			if (b & bit_AVX2)
 				isa |= X86_AVX2;
-			if ((b & f_bw_vl) == f_bw_vl &&
+			if ((b & needed) == needed &&
 			    (saved & XCR0_ZMM) == XCR0_ZMM) {
 				isa |= X86_AVX512;
 				if (c & bit_AVX512VBMI)
@@ -72,23 +73,44 @@ static inline void copy256(volatile char *dst, const volatile char *src)
 		  "64", "128", "192");
 }
 
+/*
+ * A load that follows a store to the same place in another page waits for it.
+ * Where the destination begins a little above the source in its page, every
+ * load would: such a copy runs downwards instead, where loads come first.  Not
+ * one that overlaps, though, which vfiomem_move() makes of a source above.
+ */
+static bool loads_meet_stores(const volatile char *dst,
+			      const volatile char *src, size_t n)
+{
+	const uintptr_t apart = (uintptr_t)dst - (uintptr_t)src;
+
+	return (apart & 4095) - 1 < 512 && -apart >= n;
+}
+
 static void relaxed_avx512(volatile char *dst, const volatile char *src,
 			   size_t n)
 {
 	const size_t head = -(uintptr_t)dst & 63;
 
-	if (head) {
-		x86_copy_masked(dst, src, head);
-		dst += head;
-		src += head;
-		n -= head;
+	x86_copy_masked(dst, src, head);
+	dst += head;
+	src += head;
+	n -= head;
+	if (unlikely(loads_meet_stores(dst, src, n))) {
+		const size_t tail = n & 63;
+
+		x86_copy_masked(dst + n - tail, src + n - tail, tail);
+		for (n -= tail; n & 255; n -= 64)
+			x86_copy64(dst + n - 64, src + n - 64);
+		for (; n; n -= 256)
+			copy256(dst + n - 256, src + n - 256);
+		return;
 	}
 	for (; n >= 256; n -= 256, dst += 256, src += 256)
 		copy256(dst, src);
 	for (; n >= 64; n -= 64, dst += 64, src += 64)
 		x86_copy64(dst, src);
-	if (n)
-		x86_copy_masked(dst, src, n);
+	x86_copy_masked(dst, src, n);
 }
 
 void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src, size_t n)
@@ -113,19 +135,17 @@ static const uint8_t indices[128] = {
 };
 
 /*
- * Each line is read once and written once, both aligned; what is left of one
- * waits in a register for the next.  The last @held bytes are put back to
- * @first.  Bytes before @first are only passed over, under a mask.
+ * Copy pairs of lines: the @held bytes that end at @line + 64, then those of
+ * @src, to @dst.  What is left of one line waits in a register for the next,
+ * and what is left of the last is put back to @line.
  */
-void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
-			 size_t pairs, char *first, size_t held)
+static void realign_pairs(volatile char *dst, const volatile char *src,
+			  size_t pairs, char *line, size_t held)
 {
-	const uint64_t mask = held ? ~0ULL << (64 - held) : 0;
-	char *const line = first + held - 64;
-
-	__asm__ __volatile__("kmovq %[mask], %%k1\n\t"
-			     "vmovdqu64 (%[indices]), %%zmm18\n\t"
-			     "vmovdqu8 (%[line]), %%zmm16%{%%k1%}%{z%}\n"
+	if (!pairs)
+		return;
+	__asm__ __volatile__("vmovdqu64 (%[indices]), %%zmm18\n\t"
+			     "vmovdqu64 (%[line]), %%zmm16\n"
 			     "1:\n\t"
 			     "vmovdqu64 (%[src]), %%zmm17\n\t"
 			     "vpermt2b %%zmm17, %%zmm18, %%zmm16\n\t"
@@ -137,10 +157,111 @@ void vfiomem_x86_realign(volatile void *dst, const volatile void *src,
 			     "add $128, %[dst]\n\t"
 			     "dec %[pairs]\n\t"
 			     "jnz 1b\n\t"
-			     "vmovdqu8 %%zmm16, (%[line])%{%%k1%}"
+			     "vmovdqu64 %%zmm16, (%[line])"
 			     : [dst] "+&r" (dst), [src] "+&r" (src),
 			       [pairs] "+&r" (pairs)
 			     : [indices] "r" (indices + 64 - held),
-			       [mask] "r" (mask), [line] "r" (line)
+			       [line] "r" (line)
 			     : X86_UPPER "memory", "cc");
+}
+
+/* Whole lines, then a tail. */
+static inline void copy_lines(volatile char *dst, const volatile char *src,
+			      size_t n)
+{
+	for (; n >= 64; n -= 64, dst += 64, src += 64)
+		x86_copy64(dst, src);
+	copy_tail(dst, src, n, false);
+}
+
+/*
+ * Each side has the accesses that are natural to it: the ends meet in a stage,
+ * which lies within its lines as the source does, and the whole lines between
+ * them in registers.
+ */
+void vfiomem_x86_realign(volatile void *to, const volatile void *from, size_t n)
+{
+	char stage[4 * 64] __attribute__((__aligned__(64)));
+	const volatile char *src = from;
+	volatile char *dst = to;
+	const size_t src_head = -(uintptr_t)src & 63;
+	const size_t dst_head = -(uintptr_t)dst & 63;
+	char *first = stage + 64 - src_head, *last = stage + 64;
+	size_t whole;
+
+	copy_head(first, src, src_head, false);
+	src += src_head;
+	n -= src_head;			/* to be read */
+	if (src_head < dst_head) {
+		x86_copy64(last, src);
+		src += 64;
+		n -= 64;
+		last += 64;
+	}
+	copy_head(dst, first, dst_head, false);
+	first += dst_head;
+	dst += dst_head;
+
+	whole = n & -(size_t)128;
+	realign_pairs(dst, src, whole / 128, last - 64, (size_t)(last - first));
+	src += whole;
+	dst += whole;
+	n -= whole;
+
+	copy_lines(last, src, n);
+	copy_lines(dst, first, (size_t)(last - first) + n);
+}
+
+#define BLOCK(move, p, r0, r1, r2, r3, r4, r5, r6, r7)			       \
+	move("0", p, r0) move("16", p, r1) move("32", p, r2)		       \
+	move("48", p, r3) move("64", p, r4) move("80", p, r5)		       \
+	move("96", p, r6) move("112", p, r7)
+#define LOAD(offset, p, reg)	"movups " offset "(" p "), %%" reg "\n\t"
+#define STORE(offset, p, reg)	"movaps %%" reg ", " offset "(" p ")\n\t"
+#define LOW(move, p)		BLOCK(move, p, "xmm0", "xmm1", "xmm2", "xmm3", \
+				      "xmm4", "xmm5", "xmm6", "xmm7")
+#define HIGH(move, p)		BLOCK(move, p, "xmm8", "xmm9", "xmm10",	       \
+				      "xmm11", "xmm12", "xmm13", "xmm14",      \
+				      "xmm15")
+
+/*
+ * Writes ascend, by aligned accesses of 16 bytes.  Reads are a block of 128
+ * bytes ahead of them, which is no less than dst - src, and wait in registers.
+ */
+void vfiomem_x86_move_up(volatile void *to, const volatile void *from, size_t n)
+{
+	char ahead[128 + 256] __attribute__((__aligned__(64)));
+	const volatile char *src = from;
+	volatile char *dst = to;
+	const size_t head = -(uintptr_t)dst & 15;
+	size_t pairs = (n - head - 128) / 256;
+	const size_t rest = (n - head - 128) % 256;
+
+	vfiomem_x86_relaxed(ahead, src, head + 128);
+	src += head + 128;
+	copy_head(dst, ahead, head, false);
+	dst += head;
+	__asm__ __volatile__(LOW(LOAD, "%[ahead]")
+			     "1:\n\t"
+			     HIGH(LOAD, "%[src]")
+			     LOW(STORE, "%[dst]")
+			     "sub $-128, %[src]\n\t"
+			     "sub $-128, %[dst]\n\t"
+			     LOW(LOAD, "%[src]")
+			     HIGH(STORE, "%[dst]")
+			     "sub $-128, %[src]\n\t"
+			     "sub $-128, %[dst]\n\t"
+			     "dec %[pairs]\n\t"
+			     "jnz 1b\n\t"
+			     LOW(STORE, "%[first]")
+			     : [dst] "+&r" (dst), [src] "+&r" (src),
+			       [pairs] "+&r" (pairs)
+			     : [ahead] "r" (ahead + head), [first] "r" (ahead)
+			     : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",
+			       "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+			       "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+			       "xmm15");
+	vfiomem_x86_relaxed(ahead + 128, src, rest);
+	vfiomem_pieces(dst, ahead, 128 + rest, (uintptr_t)dst, 16,
+		       VFIOMEM_NORMAL, 0);
 }
