@@ -318,9 +318,13 @@ int publish_any(volatile char *dst, const volatile char *src, size_t n)
 	return 0;
 }
 
-/* More than 8 bytes.  Has no stack frame, and ends in a jump if need be. */
+/*
+ * More than 8 bytes.  Has no stack frame, and ends in a jump if need be.  Its
+ * arguments are vfiomem_copy()'s, like those of relaxed(): they lie right.
+ */
 static APART __attribute__((__aligned__(64)))
-int publish(volatile char *dst, const volatile char *src, size_t n)
+int publish(struct vfiomem_attr dst_attr, volatile char *dst,
+	    struct vfiomem_attr src_attr, const volatile char *src, size_t n)
 {
 	const uintptr_t end = ((uintptr_t)dst + n) | 8;
 	const unsigned int g = (unsigned int)(end & -end);
@@ -329,6 +333,8 @@ int publish(volatile char *dst, const volatile char *src, size_t n)
 	if (!arch_relaxed_short(dst, src, body))
 		return publish_any(dst, src, n);
 	arch_publish(VFIOMEM_NORMAL, dst + body, src + body, g);
+	(void)dst_attr;
+	(void)src_attr;
 	return 0;
 }
 
@@ -346,9 +352,12 @@ int acquire(volatile char *dst, const volatile char *src, size_t n)
 
 /* Not inlined, so that the caller needs no stack for what it seldom does. */
 static APART
-int relaxed(volatile void *dst, const volatile void *src, size_t n)
+int relaxed(struct vfiomem_attr dst_attr, volatile void *dst,
+	    struct vfiomem_attr src_attr, const volatile void *src, size_t n)
 {
 	arch_relaxed(dst, src, n);
+	(void)dst_attr;
+	(void)src_attr;
 	return 0;
 }
 
@@ -370,7 +379,7 @@ int ascend(volatile char *dst, const volatile char *src, size_t n,
 	return 0;
 }
 
-/* What is not the most common. */
+/* What is not the most common.  Nothing wraps around. */
 static APART
 int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	       struct vfiomem_attr src_attr, const volatile void *src,
@@ -381,9 +390,8 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 	const bool writes = dst_watched && order & VFIOMEM_ASCENDING_WRITE;
 	const bool reads = src_watched && order & VFIOMEM_ASCENDING_READ;
 	const uintptr_t apart = (uintptr_t)dst - (uintptr_t)src;
-	const uintptr_t top = ((uintptr_t)dst | (uintptr_t)src | n) >> 63;
 
-	if (!(not_anything(dst_attr, src_attr) | top) && n) {
+	if (!not_anything(dst_attr, src_attr) && n) {
 		/* An unaligned scalar is one access to a RELAXED side. */
 		if (order == VFIOMEM_PUBLISH && dst_watched &&
 		    !(is_scalar(n) && (uintptr_t)dst & (n - 1)))
@@ -396,8 +404,6 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 		    (writes != reads || (writes && !(apart & 15))))
 			return ascend(dst, src, n, writes, reads);
 	} else if (order == VFIOMEM_RELAXED && is_scalar(n) &&
-		   !((((uintptr_t)dst + n - 1) < (uintptr_t)dst) |
-		     (((uintptr_t)src + n - 1) < (uintptr_t)src)) &&
 		   vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
 		   vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
 		   mode_is_accessible(dst_attr.mode) &&
@@ -413,21 +419,22 @@ int vfiomem_copy(struct vfiomem_attr dst_attr, volatile void *dst,
 		 struct vfiomem_attr src_attr, const volatile void *src,
 		 size_t n, unsigned int order)
 {
-	/* Nothing that could wrap around, and either of two orders: a branch. */
-	const uintptr_t top = ((uintptr_t)dst | (uintptr_t)src | n) >> 63;
-	const uint64_t other = not_anything(dst_attr, src_attr) | top;
+	const uint64_t other = not_anything(dst_attr, src_attr);
 
+	/* Below these, nothing can wrap around. */
+	if (unlikely((intptr_t)((uintptr_t)dst | (uintptr_t)src | n) < 0))
+		return copy_checked(dst_attr, dst, src_attr, src, n, order);
 	if (likely(!(other | order))) {
 		if (n == 8)
 			copy64(dst, src);
 		else if (n < 8 && is_scalar(n))
 			copy_scalar(dst, src, n);
 		else if (!arch_relaxed_short(dst, src, n))
-			return relaxed(dst, src, n);
+			return relaxed(dst_attr, dst, src_attr, src, n);
 		return 0;
 	}
 	if (!(other | (order ^ VFIOMEM_PUBLISH)) && n > 8 &&
 	    dst_attr.mode != VFIOMEM_PRIVATE)
-		return publish(dst, src, n);
+		return publish(dst_attr, dst, src_attr, src, n);
 	return copy_other(dst_attr, dst, src_attr, src, n, order);
 }

@@ -293,27 +293,30 @@ static inline void x86_copy64(volatile char *dst, const volatile char *src)
 	X86_COPY1("vmovdqu64", "vmovdqu64", "zmm16");
 }
 
-/* A ladder rather than a loop: one branch that is hard to tell, not two. */
+/*
+ * 0 to 256 bytes.  A ladder rather than a loop: one branch that is hard to
+ * tell, not two.
+ */
 static inline __attribute__((__always_inline__))
-bool arch_relaxed_short(volatile void *to, const volatile void *from, size_t n)
+void x86_copy_short(volatile char *dst, const volatile char *src, size_t n)
 {
-	const volatile char *src = from;
-	volatile char *dst = to;
-
-	if (unlikely(!(x86_isa_seen() & X86_AVX512)))
-		return false;
-	if (n <= 64) {
+	if (n <= 64)
 		X86_COPY_MASKED("", "0", n);
-	} else if (n <= 128) {
+	else if (n <= 128)
 		X86_COPY_MASKED(X86_LINE("0"), "64", n - 64);
-	} else if (n <= 192) {
+	else if (n <= 192)
 		X86_COPY_MASKED(X86_LINE("0") X86_LINE("64"), "128", n - 128);
-	} else if (n <= 256) {
+	else
 		X86_COPY_MASKED(X86_LINE("0") X86_LINE("64") X86_LINE("128"),
 				"192", n - 192);
-	} else {
+}
+
+static inline bool arch_relaxed_short(volatile void *dst,
+				      const volatile void *src, size_t n)
+{
+	if (unlikely(!(x86_isa_seen() & X86_AVX512)) || n > 256)
 		return false;
-	}
+	x86_copy_short(dst, src, n);
 	return true;
 }
 

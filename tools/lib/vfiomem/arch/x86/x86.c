@@ -87,43 +87,52 @@ static bool loads_meet_stores(const volatile char *dst,
 	return (apart & 4095) - 1 < 512 && -apart >= n;
 }
 
+/* More than 256 bytes. */
 static void relaxed_avx512(volatile char *dst, const volatile char *src,
 			   size_t n)
 {
 	const size_t head = -(uintptr_t)dst & 63;
 
-	x86_copy_masked(dst, src, head);
-	dst += head;
-	src += head;
-	n -= head;
+	/* Under a mask without a bit a page that is not there costs much. */
+	if (head) {
+		x86_copy_masked(dst, src, head);
+		dst += head;
+		src += head;
+		n -= head;
+	}
 	if (unlikely(loads_meet_stores(dst, src, n))) {
 		const size_t tail = n & 63;
 
-		x86_copy_masked(dst + n - tail, src + n - tail, tail);
+		if (tail)
+			x86_copy_masked(dst + n - tail, src + n - tail, tail);
 		for (n -= tail; n & 255; n -= 64)
 			x86_copy64(dst + n - 64, src + n - 64);
 		for (; n; n -= 256)
 			copy256(dst + n - 256, src + n - 256);
 		return;
 	}
-	for (; n >= 256; n -= 256, dst += 256, src += 256)
+	for (; n > 256; n -= 256, dst += 256, src += 256)
 		copy256(dst, src);
-	for (; n >= 64; n -= 64, dst += 64, src += 64)
-		x86_copy64(dst, src);
-	x86_copy_masked(dst, src, n);
+	x86_copy_short(dst, src, n);
+}
+
+static APART
+void relaxed_pieces(volatile void *dst, const volatile void *src, size_t n)
+{
+	/* Measured: below this size aligning costs more than it gains. */
+	vfiomem_pieces(dst, src, n, n > 128 ? (uintptr_t)dst : 0,
+		       arch_width(VFIOMEM_NORMAL, false, true),
+		       VFIOMEM_NORMAL, 0);
 }
 
 void vfiomem_x86_relaxed(volatile void *dst, const volatile void *src, size_t n)
 {
-	/* Measured: below these sizes aligning costs more than it gains. */
-	if (x86_isa() & X86_AVX512) {
-		if (!arch_relaxed_short(dst, src, n))
-			relaxed_avx512(dst, src, n);
-	} else {
-		vfiomem_pieces(dst, src, n, n > 128 ? (uintptr_t)dst : 0,
-			       arch_width(VFIOMEM_NORMAL, false, true),
-			       VFIOMEM_NORMAL, 0);
-	}
+	if (!(x86_isa_seen() & X86_AVX512))
+		relaxed_pieces(dst, src, n);
+	else if (n > 256)
+		relaxed_avx512(dst, src, n);
+	else
+		x86_copy_short(dst, src, n);
 }
 
 /* 0 to 127: 64 of them from n on pick bytes n to n + 63 of two vectors. */
