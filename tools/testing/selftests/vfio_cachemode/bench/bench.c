@@ -11,11 +11,23 @@
 #include "bench.h"
 
 #define SLICE_NS	20000
-#define MAX_ROUNDS	1001
+#define PASSES		5
 
 static const char *out = "build/bench";
 static bool quick;
 static FILE *raw, *parts;
+static unsigned int pass;	/* from 1; 0 in a program without */
+
+/* What one comparison has found so far, in all passes. */
+struct series {
+	struct series *next;
+	char *what;
+	unsigned int pass;	/* the last that added to it */
+	size_t n, a_times, b_times;
+	double *ratio, *a_ns, *b_ns;
+};
+
+static struct series *all_series;
 
 static uint64_t now(void)
 {
@@ -46,6 +58,19 @@ double bench_median(double *values, size_t n)
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+/* The median of @n values that stay as they are. */
+static double median_of(const double *values, size_t n)
+{
+	double *copy = malloc(n * sizeof(*copy)), median;
+
+	if (!copy)
+		err(1, "malloc");
+	memcpy(copy, values, n * sizeof(*copy));
+	median = bench_median(copy, n);
+	free(copy);
+	return median;
+}
+
 static FILE *create(const char *dir, const char *name, const char *suffix)
 {
 	char path[4096];
@@ -73,6 +98,16 @@ void bench_init(const char *name, int argc, char **argv)
 	raw = create("raw", name, "csv");
 	parts = create("parts", name, "tsv");
 	fputs("what,round,times,a_ns,b_ns\n", raw);
+}
+
+bool bench_again(void)
+{
+	return pass++ < PASSES;
+}
+
+static bool results_count(void)
+{
+	return !pass || pass == PASSES;
 }
 
 bool bench_quick(void)
@@ -105,57 +140,99 @@ static size_t calibrate(bench_fn fn, void *arg)
 
 static size_t rounds(double ns)
 {
-	size_t n = (quick ? 10e6 : 60e6) / ns;
+	size_t n = (quick ? 10e6 : 60e6) / ns / (pass ? PASSES : 1);
 
-	if (n > MAX_ROUNDS)
-		n = MAX_ROUNDS;
 	return n < 11 ? 11 : n;
+}
+
+static struct series *find_series(const char *what)
+{
+	struct series *s;
+
+	for (s = all_series; s && strcmp(s->what, what); s = s->next)
+		;
+	if (s && s->pass == pass)
+		errx(1, "two comparisons are called \"%s\"", what);
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s || !(s->what = strdup(what)))
+			err(1, "malloc");
+		s->next = all_series;
+		all_series = s;
+	}
+	s->pass = pass;
+	return s;
+}
+
+static void make_room(double **values, size_t n)
+{
+	*values = realloc(*values, n * sizeof(**values));
+	if (!*values)
+		err(1, "malloc");
 }
 
 struct bench_ratio bench_compare(const char *what, bench_fn a, void *a_arg,
 				 bench_fn b, void *b_arg)
 {
-	static double ratio[MAX_ROUNDS], a_ns[MAX_ROUNDS], b_ns[MAX_ROUNDS];
-	size_t a_times = calibrate(a, a_arg), b_times = calibrate(b, b_arg);
-	size_t n = rounds(2 * SLICE_NS), i;
-	struct bench_ratio r;
+	struct series *s = find_series(what);
+	size_t end = s->n + rounds(2 * SLICE_NS);
 
-	for (i = 0; i < n; i++) {
-		/* Each goes first as often as the other. */
-		if (i % 2) {
-			b_ns[i] = run(b, b_arg, b_times) / b_times;
-			a_ns[i] = run(a, a_arg, a_times) / a_times;
-		} else {
-			a_ns[i] = run(a, a_arg, a_times) / a_times;
-			b_ns[i] = run(b, b_arg, b_times) / b_times;
-		}
-		ratio[i] = a_ns[i] / b_ns[i];
-		fprintf(raw, "\"%s\",%zu,%zu,%.3f,%.3f\n", what, i, a_times,
-			a_ns[i], b_ns[i]);
+	make_room(&s->ratio, end);
+	make_room(&s->a_ns, end);
+	make_room(&s->b_ns, end);
+	if (!s->a_times) {
+		s->a_times = calibrate(a, a_arg);
+		s->b_times = calibrate(b, b_arg);
 	}
-	r.ratio = bench_median(ratio, n);
-	r.a_ns = bench_median(a_ns, n);
-	r.b_ns = bench_median(b_ns, n);
-	return r;
+	run(a, a_arg, s->a_times);
+	run(b, b_arg, s->b_times);
+	for (; s->n < end; s->n++) {
+		double a_ns, b_ns;
+
+		/* Each goes first as often as the other. */
+		if (s->n % 2) {
+			b_ns = run(b, b_arg, s->b_times) / s->b_times;
+			a_ns = run(a, a_arg, s->a_times) / s->a_times;
+		} else {
+			a_ns = run(a, a_arg, s->a_times) / s->a_times;
+			b_ns = run(b, b_arg, s->b_times) / s->b_times;
+		}
+		s->a_ns[s->n] = a_ns;
+		s->b_ns[s->n] = b_ns;
+		s->ratio[s->n] = a_ns / b_ns;
+		fprintf(raw, "\"%s\",%zu,%zu,%.3f,%.3f\n", what, s->n, s->a_times,
+			a_ns, b_ns);
+	}
+	return (struct bench_ratio){
+		.ratio = median_of(s->ratio, s->n),
+		.a_ns = median_of(s->a_ns, s->n),
+		.b_ns = median_of(s->b_ns, s->n),
+	};
 }
 
 double bench_time(const char *what, bench_fn a, void *arg)
 {
-	static double ns[MAX_ROUNDS];
-	size_t times = calibrate(a, arg), n = rounds(SLICE_NS), i;
+	struct series *s = find_series(what);
+	size_t end = s->n + rounds(SLICE_NS);
 
-	for (i = 0; i < n; i++) {
-		ns[i] = run(a, arg, times) / times;
-		fprintf(raw, "\"%s\",%zu,%zu,%.3f,\n", what, i, times, ns[i]);
+	make_room(&s->a_ns, end);
+	if (!s->a_times)
+		s->a_times = calibrate(a, arg);
+	run(a, arg, s->a_times);
+	for (; s->n < end; s->n++) {
+		s->a_ns[s->n] = run(a, arg, s->a_times) / s->a_times;
+		fprintf(raw, "\"%s\",%zu,%zu,%.3f,\n", what, s->n, s->a_times,
+			s->a_ns[s->n]);
 	}
-	return bench_median(ns, n);
+	return median_of(s->a_ns, s->n);
 }
 
 static void put_target(const char *name, const char *sense, double wanted,
 		       double value, const char *unit, bool met)
 {
-	fprintf(parts, "target\t%s\t%s\t%.4g\t%.4g\t%s\t%d\n", name, sense,
-		wanted, value, unit, met);
+	if (results_count())
+		fprintf(parts, "target\t%s\t%s\t%.4g\t%.4g\t%s\t%d\n", name,
+			sense, wanted, value, unit, met);
 }
 
 void bench_at_most(const char *name, double wanted, double value,
@@ -172,18 +249,23 @@ void bench_at_least(const char *name, double wanted, double value,
 
 void bench_skip(const char *name, const char *why)
 {
-	fprintf(parts, "skip\t%s\t%s\n", name, why);
+	if (results_count())
+		fprintf(parts, "skip\t%s\t%s\n", name, why);
 }
 
 void bench_point(const char *plot, const char *series, double x, double y)
 {
-	fprintf(parts, "point\t%s\t%s\t%.6g\t%.6g\n", plot, series, x, y);
+	if (results_count())
+		fprintf(parts, "point\t%s\t%s\t%.6g\t%.6g\n", plot, series, x,
+			y);
 }
 
 void bench_note(const char *format, ...)
 {
 	va_list ap;
 
+	if (!results_count())
+		return;
 	fputs("note\t", parts);
 	va_start(ap, format);
 	vfprintf(parts, format, ap);

@@ -49,6 +49,16 @@ struct bench_ratio {
  */
 void bench_init(const char *name, int argc, char **argv);
 
+/**
+ * bench_again() - whether to measure everything once more
+ *
+ * A program that says ``while (bench_again())`` around all its comparisons
+ * makes them in several passes, so that what disturbs the machine for a while
+ * falls on some rounds of each rather than on all of one.  Medians are over the
+ * rounds of all passes, and the last pass writes the results.
+ */
+bool bench_again(void);
+
 /* Whether --quick was given: leave out what is only for a plot. */
 bool bench_quick(void);
 
@@ -60,7 +70,7 @@ bool bench_quick(void);
  * @b: the one that it is compared with
  * @b_arg: its argument
  *
- * Takes about 10 ms with --quick and 60 ms without.
+ * Takes about 10 ms with --quick and 60 ms without, in all passes together.
  *
  * Return: the median ratio, and the median times.
  */
