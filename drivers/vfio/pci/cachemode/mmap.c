@@ -4,6 +4,7 @@
  * VMA, zapped on reset, memory disable and power-down.
  */
 
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -53,10 +54,22 @@ out_unlock_memory:
 	return ret;
 }
 
-/* Have the fault taken again, unless waiting is no use. */
-static vm_fault_t wait_for_reset(struct cachemode_region *region)
+/*
+ * Have the fault taken again, unless waiting is no use.
+ *
+ * The wait is without the lock that the fault came with, so that munmap() and
+ * others need not wait as well, and the fault is VM_FAULT_RETRY then.  That is
+ * how KVM and type1, which fault pages in to look them up, know that there is
+ * something to wait for: no page and nothing to retry is an error to them
+ * (callers of fixup_user_fault()).
+ */
+static vm_fault_t wait_for_reset(struct cachemode_region *region,
+				 struct vm_fault *vmf)
 {
+	const bool may_unlock = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
 	struct device *dev = &region->cdev->core.pdev->dev;
+	struct file *file = vmf->vma->vm_file;
+	vm_fault_t fault = VM_FAULT_SIGBUS;
 	int active, ret;
 
 	/*
@@ -67,17 +80,25 @@ static vm_fault_t wait_for_reset(struct cachemode_region *region)
 	active = pm_runtime_get_if_active(dev);
 	if (!active)
 		return VM_FAULT_SIGBUS;
-	ret = cachemode_ready_wait(region, FAULT_WAIT_MS);
+	/* The VMA may go once it is unlocked; the file keeps the region. */
+	get_file(file);
+
+	/* An error can be told only as long as the lock is held. */
+	ret = cachemode_ready_wait(region, may_unlock ? 0 : FAULT_WAIT_MS);
+	if ((!ret || ret == -EAGAIN) && !may_unlock) {
+		fault = VM_FAULT_NOPAGE;
+	} else if (!ret || ret == -EAGAIN) {
+		fault = VM_FAULT_RETRY;
+		if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
+			release_fault_lock(vmf);
+			cachemode_ready_wait(region, FAULT_WAIT_MS);
+		}
+	}
+
 	if (active > 0)
 		pm_runtime_put(dev);
-
-	switch (ret) {
-	case 0:
-	case -EAGAIN:
-		return VM_FAULT_NOPAGE;
-	default:
-		return VM_FAULT_SIGBUS;
-	}
+	fput(file);
+	return fault;
 }
 
 static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
@@ -101,10 +122,8 @@ static vm_fault_t cachemode_huge_fault(struct vm_fault *vmf, unsigned int order)
 	ret = insert(region, vmf, pfn, order, &not_ready);
 	if (ret & VM_FAULT_FALLBACK)
 		return ret;
-	if (not_ready)
-		ret = wait_for_reset(region);
 	cachemode_stats_fault(region, order, !not_ready && ret == VM_FAULT_NOPAGE);
-	return ret;
+	return not_ready ? wait_for_reset(region, vmf) : ret;
 }
 
 static vm_fault_t cachemode_fault(struct vm_fault *vmf)
