@@ -6,8 +6,9 @@
  * of the budget was handed out, and who waits. Around it are stripes, one for
  * each thread that comes along until there are more threads than stripes; a
  * stripe keeps a few returned bytes ("credits") and returned buffers for the
- * next request, under a lock that nobody else wants. As long as nobody waits,
- * a pair of map and unmap takes that lock twice, and nothing else is shared.
+ * next request, under a lock that nobody else wants, so that it is biased
+ * towards that thread (bias.h). As long as nobody waits, a pair of map and unmap
+ * takes that lock twice, and nothing else is shared.
  *
  *	handed = bytes granted + credits of all stripes
  *
@@ -25,8 +26,13 @@
  *
  * Lock order: mutex, then one stripe's lock. Callbacks run without either.
  * A stripe's lock is held for a few dozen instructions and never over a call
- * to the memory allocator or the kernel. Who finds it taken spins and yields,
- * which is of no use to a real-time thread whose CPU the holder needs.
+ * to the memory allocator or the kernel, but for the one that takes it from a
+ * favourite. Who finds it taken spins and yields, which is of no use to a
+ * real-time thread whose CPU the holder needs.
+ *
+ * The short way, take_at_once() and leave_at_once(), is that of a stripe's
+ * favourite. It touches few lines of memory and writes little, because who has
+ * just filled a buffer waits for nothing but its stores.
  *
  * Pools and their locks are never given back to libc, only used again for the
  * next pool: until there is one, a late call with a handle of a destroyed pool
@@ -38,7 +44,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,7 +54,8 @@
 #include <unistd.h>
 
 #include "arena.h"
-#include "vfiomem.h"
+#include "bias.h"
+#include "internal.h"
 
 #define PAGE		ARENA_PAGE
 #define NR_STRIPES	64
@@ -57,6 +63,7 @@
 #define NR_CHUNKS	20
 #define FIRST_CHUNK	32	/* slots; each further chunk has twice as many */
 #define MIN_IDLE	(2 * PAGE)
+#define NO_NUMBER	ULONG_MAX	/* of a thread that did not choose one yet */
 
 /*
  * A buffer, or a place for one. It belongs to one stripe for ever, whose lock
@@ -68,25 +75,25 @@ struct slot {
 	 * without: somebody who asks about grants of his own gets the truth.
 	 */
 	const void *_Atomic owner __attribute__((aligned(64)));
-	uint64_t serial;	/* of the last grant */
-	void *ptr;		/* granted: memory plus offset */
-	size_t len;
 	void *memory;
 	size_t pages;
 	struct slot *next;	/* in a list of the stripe */
-	uint32_t number;	/* within the stripe * NR_STRIPES + the stripe's */
-	uint32_t class;		/* of pages, rounded down */
+	/*
+	 * As it was granted last. Its slot is this one's number: that within the
+	 * stripe * NR_STRIPES + the stripe's.
+	 */
+	struct vfiomem_buf buf;
 };
 
 struct stripe {
-	atomic_uint lock __attribute__((aligned(64)));
+	/* Aligned to what CPUs fetch together. */
+	struct bias_lock lock __attribute__((aligned(512)));
 	uint32_t nr_slots;
 	size_t credits;
 	size_t max_credits;
 	size_t idle;		/* bytes of memory in the ready lists */
 	size_t max_idle;
 	uint64_t grants;
-	uint64_t serial;
 	struct slot *ready[NR_CLASSES];	/* with at least 2^i pages */
 	struct slot *blank;		/* without memory */
 	/* Set once, under the mutex and the lock; the mutex is enough to read. */
@@ -130,65 +137,85 @@ struct vfiomem_pool {
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vfiomem_pool *spare;
 
-static _Thread_local struct {
-	unsigned int stripe;		/* + 1; 0: none chosen yet */
+/* A few bytes of what the C library keeps for each thread: reached without a call. */
+static _Thread_local __attribute__((__tls_model__("initial-exec"))) struct {
+	unsigned long number;		/* of this thread, as bias.h has it */
+	unsigned int stripe;		/* the one that it uses */
 	struct runner *runner;
-} self;
+} self = { .number = NO_NUMBER };
 
 /* ---- Stripes ----------------------------------------------------------- */
-
-static void stripe_lock_slow(struct stripe *s)
-{
-	unsigned int spins = 0;
-
-	do {
-		while (atomic_load_explicit(&s->lock, memory_order_relaxed))
-			if (++spins % 128 == 0)
-				sched_yield();	/* its holder lost the CPU */
-	} while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire));
-}
-
-static inline void stripe_lock(struct stripe *s)
-{
-	if (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire))
-		stripe_lock_slow(s);
-}
-
-static inline void stripe_unlock(struct stripe *s)
-{
-	atomic_store_explicit(&s->lock, 0, memory_order_release);
-}
 
 static unsigned int next_stripe(void)
 {
 	static atomic_uint next;
 
-	self.stripe = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) %
-		      NR_STRIPES + 1;
-	return self.stripe - 1;
+	self.stripe = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % NR_STRIPES;
+	return self.stripe;
 }
 
-static inline unsigned int my_stripe(void)
+static void choose_number(void)
 {
-	return self.stripe ? self.stripe - 1 : next_stripe();
+	static atomic_ulong last;
+
+	self.number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+	next_stripe();
 }
 
-/* Lock this thread's stripe. Where another thread is in it, move on to one of our own. */
-static inline struct stripe *lock_my_stripe(struct vfiomem_pool *pool)
+static inline unsigned long my_number(void)
 {
-	struct stripe *s = &pool->stripes[my_stripe()];
+	if (self.number == NO_NUMBER)
+		choose_number();
+	return self.number;
+}
 
-	if (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire)) {
-		s = &pool->stripes[next_stripe()];
-		stripe_lock(s);
-	}
+static inline struct stripe *stripe_at(struct vfiomem_pool *pool, unsigned int number)
+{
+	struct stripe *s = &pool->stripes[number % NR_STRIPES];
+
+	/* Let the compiler keep this in one register, and not compute it anew. */
+	__asm__("" : "+r" (s));
+	return s;
+}
+
+static inline void stripe_lock(struct stripe *s)
+{
+	bias_lock(&s->lock, my_number());
+}
+
+static inline void stripe_unlock(struct stripe *s)
+{
+	bias_unlock(&s->lock, self.number);
+}
+
+static inline bool stripe_lock_as_favourite(struct stripe *s)
+{
+	return bias_lock_as_favourite(&s->lock, self.number);
+}
+
+static inline void stripe_unlock_as_favourite(struct stripe *s)
+{
+	bias_unlock_as_favourite(&s->lock);
+}
+
+/* Lock this thread's stripe. Where another thread uses it, too, move on to one of our own. */
+static struct stripe *lock_my_stripe(struct vfiomem_pool *pool)
+{
+	unsigned long me = my_number();
+	struct stripe *s = stripe_at(pool, self.stripe);
+
+	if (bias_lock_as_favourite(&s->lock, me) || bias_trylock(&s->lock, me))
+		return s;
+	if (!bias_is_by(&s->lock, me))
+		s = stripe_at(pool, next_stripe());
+	stripe_lock(s);
 	return s;
 }
 
 static inline struct stripe *stripe_of(struct vfiomem_pool *pool,
 				       const struct vfiomem_buf *buf)
 {
-	return &pool->stripes[buf->slot % NR_STRIPES];
+	return stripe_at(pool, buf->slot);
 }
 
 static inline struct slot *slot_of(struct stripe *s, const struct vfiomem_buf *buf)
@@ -216,6 +243,8 @@ static inline void push(struct slot **list, struct slot *slot)
 
 static inline size_t pages_for(uint64_t addr, size_t len)
 {
+	if (likely(len <= PAGE - addr % PAGE))
+		return 1;
 	return len / PAGE + (addr % PAGE + len % PAGE + PAGE - 1) / PAGE;
 }
 
@@ -230,22 +259,27 @@ static inline unsigned int log2_ceil(size_t n)
 }
 
 /* A slot with memory becomes the buffer for a piece. The lock is held. */
-static inline void hand_out(struct stripe *s, struct slot *slot, uint64_t addr,
-			    size_t len, const void *owner, struct vfiomem_buf *buf)
+static inline void hand_out(struct slot *slot, uint64_t addr, size_t len,
+			    const struct vfiomem_grant *how, struct vfiomem_buf *buf)
 {
-	slot->serial = ++s->serial;
-	slot->ptr = (char *)slot->memory + addr % PAGE;
-	slot->len = len;
-	atomic_store_explicit(&slot->owner, owner, memory_order_relaxed);
-	buf->ptr = slot->ptr;
+	void *ptr = (char *)slot->memory + addr % PAGE;
+	uint64_t serial = slot->buf.serial + 1;
+
+	/* Part by part: a copy of the whole would have to wait for its parts' stores. */
+	slot->buf.ptr = ptr;
+	slot->buf.len = len;
+	slot->buf.serial = serial;
+	buf->ptr = ptr;
 	buf->len = len;
-	buf->serial = slot->serial;
-	buf->slot = slot->number;
-	buf->reserved = 0;
+	buf->serial = serial;
+	buf->slot = slot->buf.slot;
+	buf->reserved = slot->buf.reserved;
+	atomic_store_explicit(&slot->owner, how->owner ? how->owner : &self,
+			      memory_order_relaxed);
 }
 
 static inline bool take_ready(struct stripe *s, uint64_t addr, size_t len,
-			      const void *owner, struct vfiomem_buf *buf)
+			      const struct vfiomem_grant *how, struct vfiomem_buf *buf)
 {
 	unsigned int class = log2_ceil(pages_for(addr, len));
 	struct slot *slot = class < NR_CLASSES ? pop(&s->ready[class]) : NULL;
@@ -253,7 +287,7 @@ static inline bool take_ready(struct stripe *s, uint64_t addr, size_t len,
 	if (!slot)
 		return false;
 	s->idle -= slot->pages * PAGE;
-	hand_out(s, slot, addr, len, owner, buf);
+	hand_out(slot, addr, len, how, buf);
 	return true;
 }
 
@@ -261,7 +295,7 @@ static inline void keep_ready(struct stripe *s, struct slot *slot)
 {
 	atomic_store_explicit(&slot->owner, NULL, memory_order_relaxed);
 	s->idle += slot->pages * PAGE;
-	push(&s->ready[slot->class], slot);
+	push(&s->ready[log2_floor(slot->pages)], slot);
 }
 
 /* Take the memory out of a slot, to be freed. */
@@ -275,14 +309,18 @@ static void *empty(struct stripe *s, struct slot *slot)
 	return memory;
 }
 
+static inline bool has_room(const struct stripe *s, const struct slot *slot)
+{
+	return slot->pages < 1 << NR_CLASSES && s->idle + slot->pages * PAGE <= s->max_idle;
+}
+
 /*
  * A slot that came back: keep it ready, or give out its memory to be freed
  * where enough lies about. The lock is held.
  */
 static inline void *leave(struct stripe *s, struct slot *slot)
 {
-	if (slot->class < NR_CLASSES &&
-	    s->idle + slot->pages * PAGE <= s->max_idle) {
+	if (has_room(s, slot)) {
 		keep_ready(s, slot);
 		return NULL;
 	}
@@ -293,16 +331,26 @@ static inline void *leave(struct stripe *s, struct slot *slot)
 static inline int find_out(struct stripe *s, const struct vfiomem_buf *buf,
 			   struct slot **slot)
 {
+	const struct vfiomem_buf *granted;
+
 	if (buf->slot / NR_STRIPES >= s->nr_slots)
 		return -EINVAL;
 	*slot = slot_of(s, buf);
-	if ((*slot)->serial == buf->serial && (*slot)->ptr == buf->ptr &&
+	granted = &(*slot)->buf;
+	if (granted->serial == buf->serial && granted->ptr == buf->ptr &&
 	    atomic_load_explicit(&(*slot)->owner, memory_order_relaxed))
 		return 0;
-	if ((*slot)->serial < buf->serial ||
-	    ((*slot)->serial == buf->serial && (*slot)->ptr != buf->ptr))
+	if (granted->serial < buf->serial ||
+	    (granted->serial == buf->serial && granted->ptr != buf->ptr))
 		return -EINVAL;
 	return -EALREADY;
+}
+
+/* Whether bytes that came back may stay in a stripe. Its lock is held. */
+static inline bool may_keep(struct vfiomem_pool *pool, struct stripe *s, size_t len)
+{
+	return s->credits + len <= s->max_credits &&
+	       !atomic_load_explicit(&pool->gate, memory_order_relaxed);
 }
 
 /* ---- The middle: memory; the mutex is held ----------------------------- */
@@ -401,8 +449,10 @@ static bool add_slots(struct vfiomem_pool *pool, struct stripe *s)
 	stripe_lock(s);
 	s->chunks[chunk] = slots;
 	for (uint32_t i = 0; i < n; i++) {
-		slots[i].number = s->nr_slots++ * NR_STRIPES +
-				  (uint32_t)(s - pool->stripes);
+		/* No serial number of this pool was one of its forerunner. */
+		slots[i].buf.serial = pool->generation << 40;
+		slots[i].buf.slot = s->nr_slots++ * NR_STRIPES +
+				    (uint32_t)(s - pool->stripes);
 		push(&s->blank, &slots[i]);
 	}
 	stripe_unlock(s);
@@ -411,10 +461,10 @@ static bool add_slots(struct vfiomem_pool *pool, struct stripe *s)
 
 /* A buffer for as much of a piece as there is memory for. */
 static int take(struct vfiomem_pool *pool, uint64_t addr, size_t len,
-		const void *owner, struct vfiomem_buf *buf)
+		const struct vfiomem_grant *how, struct vfiomem_buf *buf)
 {
 	struct stripe *s = lock_my_stripe(pool);
-	bool taken = take_ready(s, addr, len, owner, buf);
+	bool taken = take_ready(s, addr, len, how, buf);
 	size_t pages = pages_for(addr, len);
 	struct slot *slot;
 	void *memory;
@@ -439,8 +489,7 @@ static int take(struct vfiomem_pool *pool, uint64_t addr, size_t len,
 	}
 	slot->memory = memory;
 	slot->pages = pages;
-	slot->class = log2_floor(pages);
-	hand_out(s, slot, addr, len, owner, buf);
+	hand_out(slot, addr, len, how, buf);
 	stripe_unlock(s);
 	return 0;
 }
@@ -522,7 +571,7 @@ static unsigned int trim(struct vfiomem_pool *pool, struct vfiomem_buf *bufs,
 
 		buf->len -= got - keep;
 		stripe_lock(s);
-		slot_of(s, buf)->len = buf->len;
+		slot_of(s, buf)->buf.len = buf->len;
 		stripe_unlock(s);
 	}
 	return nr;
@@ -541,7 +590,7 @@ static int grant(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
 
 	if (how->min > pool->budget)
 		return -EMSGSIZE;
-	reclaim(pool, &pool->stripes[my_stripe()]);
+	reclaim(pool, stripe_at(pool, self.stripe));
 	if (available(pool) < total)
 		reclaim_all(pool);
 	bytes = cut(total, available(pool), how);
@@ -550,7 +599,7 @@ static int grant(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
 
 		if (want > pieces[n].len)
 			want = pieces[n].len;
-		if (take(pool, pieces[n].addr, want, how->owner, &bufs[n]))
+		if (take(pool, pieces[n].addr, want, how, &bufs[n]))
 			break;
 		got += bufs[n++].len;
 		if (bufs[n - 1].len < want)
@@ -604,12 +653,18 @@ static bool withdraw(struct waiters *list, struct vfiomem_pool_waiter *waiter)
 	return true;
 }
 
-static inline void zero(struct vfiomem_buf *bufs, int nr, const struct vfiomem_grant *how)
+static APART int zero_one(const struct vfiomem_buf *buf)
+{
+	memset(buf->ptr, 0, buf->len);
+	return 0;
+}
+
+static void zero(const struct vfiomem_buf *bufs, int nr, const struct vfiomem_grant *how)
 {
 	if (how->flags & VFIOMEM_GRANT_FILLED)
 		return;
 	for (int i = 0; i < nr; i++)
-		memset(bufs[i].ptr, 0, bufs[i].len);
+		zero_one(&bufs[i]);
 }
 
 /* The waiter's result is there. Its callback, if it has one, is to be run by this thread. */
@@ -722,10 +777,9 @@ static void unlock(struct vfiomem_pool *pool)
 /* ---- Requests ---------------------------------------------------------- */
 
 /* Check a request and put in what its zeroes mean. */
-static inline int normalise(const struct vfiomem_piece *pieces, unsigned int nr,
-			    const struct vfiomem_grant *how,
-			    const struct vfiomem_buf *bufs,
-			    struct vfiomem_grant *exact, size_t *total)
+static int normalise(const struct vfiomem_piece *pieces, unsigned int nr,
+		     const struct vfiomem_grant *how, const struct vfiomem_buf *bufs,
+		     struct vfiomem_grant *exact, size_t *total)
 {
 	size_t sum = 0, over;
 
@@ -757,30 +811,61 @@ static inline int normalise(const struct vfiomem_piece *pieces, unsigned int nr,
 	return 0;
 }
 
-/* A whole grant out of this thread's stripe, or false. */
-static inline bool try_stripe(struct vfiomem_pool *pool,
+/* A whole grant out of a stripe, or false. Its lock is held. */
+static inline bool take_whole(struct vfiomem_pool *pool, struct stripe *s,
 			      const struct vfiomem_piece *pieces, unsigned int nr,
-			      size_t total, const void *owner,
+			      size_t total, const struct vfiomem_grant *how,
 			      struct vfiomem_buf *bufs)
 {
-	struct stripe *s = lock_my_stripe(pool);
 	unsigned int n = 0;
 
-	if (s->credits >= total &&
-	    !atomic_load_explicit(&pool->gate, memory_order_relaxed)) {
-		while (n < nr && take_ready(s, pieces[n].addr, pieces[n].len,
-					    owner, &bufs[n]))
-			n++;
-		if (n == nr) {
-			s->credits -= total;
-			s->grants++;
-		} else {
-			for (unsigned int i = 0; i < n; i++)
-				keep_ready(s, slot_of(s, &bufs[i]));
-		}
+	if (s->credits < total ||
+	    atomic_load_explicit(&pool->gate, memory_order_relaxed))
+		return false;
+	while (n < nr && take_ready(s, pieces[n].addr, pieces[n].len, how, &bufs[n]))
+		n++;
+	if (n < nr) {
+		while (n--)
+			keep_ready(s, slot_of(s, &bufs[n]));
+		return false;
 	}
+	s->credits -= total;
+	s->grants++;
+	return true;
+}
+
+/*
+ * The same for one piece and the favourite of its stripe, without any lock: most
+ * requests end here. What is wrong with others, map() and try_map() say.
+ */
+static inline bool take_at_once(struct vfiomem_pool *pool, uint64_t addr, size_t len,
+				const struct vfiomem_grant *how,
+				struct vfiomem_buf *buf)
+{
+	struct vfiomem_piece piece = { addr, len };
+	struct stripe *s;
+	bool taken;
+
+	if (!pool || !buf || len - 1 >= PAGE << NR_CLASSES || how->min > len ||
+	    how->flags & ~VFIOMEM_GRANT_FILLED)
+		return false;
+	s = stripe_at(pool, self.stripe);
+	if (!stripe_lock_as_favourite(s))
+		return false;
+	taken = take_whole(pool, s, &piece, 1, len, how, buf);
+	stripe_unlock_as_favourite(s);
+	return taken;
+}
+
+static bool try_stripe(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
+		       unsigned int nr, size_t total, const struct vfiomem_grant *how,
+		       struct vfiomem_buf *bufs)
+{
+	struct stripe *s = lock_my_stripe(pool);
+	bool taken = take_whole(pool, s, pieces, nr, total, how, bufs);
+
 	stripe_unlock(s);
-	return n == nr;
+	return taken;
 }
 
 static int try_middle(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
@@ -800,9 +885,9 @@ static int try_middle(struct vfiomem_pool *pool, const struct vfiomem_piece *pie
 	return ret;
 }
 
-static inline int try_map(struct vfiomem_pool *pool,
-			  const struct vfiomem_piece *pieces, unsigned int nr,
-			  const struct vfiomem_grant *how, struct vfiomem_buf *bufs)
+static int try_map(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
+		   unsigned int nr, const struct vfiomem_grant *how,
+		   struct vfiomem_buf *bufs)
 {
 	struct vfiomem_grant exact;
 	size_t total;
@@ -813,7 +898,7 @@ static inline int try_map(struct vfiomem_pool *pool,
 	ret = normalise(pieces, nr, how, bufs, &exact, &total);
 	if (ret)
 		return ret;
-	if (try_stripe(pool, pieces, nr, total, exact.owner, bufs))
+	if (try_stripe(pool, pieces, nr, total, &exact, bufs))
 		ret = (int)nr;
 	else
 		ret = try_middle(pool, pieces, nr, total, &exact, bufs);
@@ -898,7 +983,7 @@ static int map(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
 	ret = normalise(pieces, nr, how, bufs, &waiter.exact, &waiter.total);
 	if (ret)
 		return ret;
-	if (try_stripe(pool, pieces, nr, waiter.total, waiter.exact.owner, bufs)) {
+	if (try_stripe(pool, pieces, nr, waiter.total, &waiter.exact, bufs)) {
 		ret = (int)nr;
 	} else {
 		ret = get_or_queue(pool, &waiter);
@@ -928,22 +1013,43 @@ int vfiomem_pool_map_sg(struct vfiomem_pool *pool,
 	return map(pool, pieces, nr, how, bufs);
 }
 
+typedef int (*map_fn)(struct vfiomem_pool *pool, const struct vfiomem_piece *pieces,
+		      unsigned int nr, const struct vfiomem_grant *how,
+		      struct vfiomem_buf *bufs);
+
+static APART int map_one_slow(struct vfiomem_pool *pool, uint64_t addr, size_t len,
+			      const struct vfiomem_grant *how,
+			      struct vfiomem_buf *buf, map_fn map_list)
+{
+	struct vfiomem_piece piece = { addr, len };
+	int ret = map_list(pool, &piece, 1, how, buf);
+
+	return ret < 0 ? ret : 0;
+}
+
+static inline int map_one(struct vfiomem_pool *pool, uint64_t addr, size_t len,
+			  const struct vfiomem_grant *how, struct vfiomem_buf *buf,
+			  map_fn map_list)
+{
+	static const struct vfiomem_grant anyhow;
+
+	if (!how)
+		how = &anyhow;
+	if (!take_at_once(pool, addr, len, how, buf))
+		return map_one_slow(pool, addr, len, how, buf, map_list);
+	return how->flags & VFIOMEM_GRANT_FILLED ? 0 : zero_one(buf);
+}
+
 int vfiomem_pool_try_map(struct vfiomem_pool *pool, uint64_t addr, size_t len,
 			 const struct vfiomem_grant *how, struct vfiomem_buf *buf)
 {
-	struct vfiomem_piece piece = { addr, len };
-	int ret = try_map(pool, &piece, 1, how, buf);
-
-	return ret < 0 ? ret : 0;
+	return map_one(pool, addr, len, how, buf, try_map);
 }
 
 int vfiomem_pool_map(struct vfiomem_pool *pool, uint64_t addr, size_t len,
 		     const struct vfiomem_grant *how, struct vfiomem_buf *buf)
 {
-	struct vfiomem_piece piece = { addr, len };
-	int ret = map(pool, &piece, 1, how, buf);
-
-	return ret < 0 ? ret : 0;
+	return map_one(pool, addr, len, how, buf, map);
 }
 
 static bool is_gone(struct vfiomem_pool *pool)
@@ -956,29 +1062,45 @@ static bool is_gone(struct vfiomem_pool *pool)
 	return gone;
 }
 
-int vfiomem_pool_unmap(struct vfiomem_pool *pool, const struct vfiomem_buf *buf)
+/* Give a buffer back as the favourite of its stripe, if all of it may stay there. */
+static inline bool leave_at_once(struct vfiomem_pool *pool,
+				 const struct vfiomem_buf *buf)
 {
-	struct stripe *s;
+	struct stripe *s = stripe_of(pool, buf);
+	struct slot *slot;
+	bool stays;
+
+	if (!stripe_lock_as_favourite(s))
+		return false;
+	stays = !find_out(s, buf, &slot) && has_room(s, slot) &&
+		may_keep(pool, s, slot->buf.len);
+	if (stays) {
+		s->credits += slot->buf.len;
+		keep_ready(s, slot);
+	}
+	stripe_unlock_as_favourite(s);
+	return stays;
+}
+
+static APART int unmap_slow(struct vfiomem_pool *pool, const struct vfiomem_buf *buf)
+{
+	struct stripe *s = stripe_of(pool, buf);
 	struct slot *slot;
 	void *memory;
 	size_t len, pages;
 	bool middle;
 	int ret;
 
-	if (!pool || !buf)
-		return -EINVAL;
-	s = stripe_of(pool, buf);
 	stripe_lock(s);
 	ret = find_out(s, buf, &slot);
 	if (ret) {
 		stripe_unlock(s);
 		return ret == -EINVAL && is_gone(pool) ? -ESHUTDOWN : ret;
 	}
-	len = slot->len;
+	len = slot->buf.len;
 	pages = slot->pages;
 	memory = leave(s, slot);
-	middle = memory || s->credits + len > s->max_credits ||
-		 atomic_load_explicit(&pool->gate, memory_order_relaxed);
+	middle = memory || !may_keep(pool, s, len);
 	if (!middle)
 		s->credits += len;
 	stripe_unlock(s);
@@ -991,6 +1113,13 @@ int vfiomem_pool_unmap(struct vfiomem_pool *pool, const struct vfiomem_buf *buf)
 	serve(pool);
 	unlock(pool);
 	return 0;
+}
+
+int vfiomem_pool_unmap(struct vfiomem_pool *pool, const struct vfiomem_buf *buf)
+{
+	if (!pool || !buf)
+		return -EINVAL;
+	return leave_at_once(pool, buf) ? 0 : unmap_slow(pool, buf);
 }
 
 int vfiomem_pool_wait(struct vfiomem_pool *pool, struct vfiomem_pool_waiter *waiter)
@@ -1154,6 +1283,7 @@ static struct vfiomem_pool *new_shell(void)
 	if (posix_memalign((void **)&pool, _Alignof(struct vfiomem_pool), sizeof(*pool)))
 		return NULL;
 	memset(pool, 0, sizeof(*pool));
+	bias_prepare();
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->ran, NULL);
 	atomic_store(&pool->gate, true);
@@ -1203,8 +1333,6 @@ int vfiomem_pool_create(struct vfiomem_pool **out,
 
 		stripe_lock(s);
 		s->grants = 0;
-		/* No serial number of this pool was one of its forerunner. */
-		s->serial = pool->generation << 40;
 		stripe_unlock(s);
 	}
 	set_limits(pool);

@@ -30,7 +30,7 @@
 
 static struct vfiomem_pool *pool;
 static size_t budget = 256 * 1024;
-static atomic_bool stop;
+static atomic_bool stop, joined;
 static atomic_size_t granted;		/* bytes, by our own count */
 static atomic_ulong grants, waits, callbacks, collected, cancelled, faults, overlaps;
 static atomic_ulong over_budget, wrong, progress;
@@ -280,7 +280,8 @@ static void *worker(void *arg)
 
 /*
  * Keeps things moving, as completions of a device would: what lies on the
- * shelf is given back some time later. It also changes the budget.
+ * shelf is given back some time later, as long as anybody may wait for it. It
+ * also changes the budget.
  */
 static void *completer(void *arg)
 {
@@ -288,7 +289,7 @@ static void *completer(void *arg)
 
 	(void)arg;
 	seed = 42;
-	while (!stop || waiting) {
+	while (!joined || waiting) {
 		for (int i = 0; i < SHELF; i++) {
 			struct load *load = atomic_exchange(&shelf[i], NULL);
 
@@ -347,6 +348,7 @@ int main(int argc, char **argv)
 	alarm(60);	/* a waiter who is never served is a failure, not a hang */
 	for (unsigned int i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
+	joined = true;
 	pthread_join(complete, NULL);
 	for (int i = 0; i < SHELF; i++)
 		if (shelf[i])
