@@ -2,10 +2,12 @@
 /*
  * The memory space: guest-physical addresses, and what lies behind them.
  *
- * Ranges may overlap. What is seen where is kept flat, as a "view": a sorted
- * array of starts, each with the range that is on top from there on. There are
- * two views. A change renders the next one in the array that is not in use and
- * then raises the generation, whose lowest bit says which view is in use.
+ * Ranges may overlap. What is seen where is kept flat, as a "view": sorted
+ * stretches of addresses, each with the range that is on top there. A tree of
+ * fixed shape above them makes a lookup touch a few lines of memory, and take no
+ * branch that the address decides. There are two views. A change renders the
+ * next one in that which is not in use and then raises the generation, whose
+ * lowest bit says which view is in use.
  *
  * Who looks up an address takes no lock:
  *
@@ -16,8 +18,9 @@
  * So a lookup is done again only if a change came in between, however long a
  * change takes. In step 1 the view may be one that is just being rendered, when
  * the thread was that slow; what is read is then of no use but does no harm:
- * the entries are atomics, and neither views nor ranges are ever given back to
- * libc before the space is. Step 3 finds out.
+ * the stretches are atomics, no value of a key leads out of the tree, and neither
+ * views nor ranges are ever given back to libc before the space is. Step 3 finds
+ * out.
  *
  * A range that was removed is gone when all its counters are zero. For this,
  * steps 2 and 3 and their counterparts, raising the generation and reading the
@@ -37,31 +40,53 @@
 #define DIRECT_ACCESS	(VFIOMEM_UNALIGNED | VFIOMEM_VECTOR | \
 			 VFIOMEM_COHERENT | VFIOMEM_ZERO_LINE)
 
-struct hold {
-	atomic_uint count __attribute__((aligned(64)));
-};
-
 struct range {
-	struct hold holds[NR_STRIPES];
+	/* What a mapping needs is in the first line. */
+	atomic_uint *holds __attribute__((aligned(64)));	/* see holds_of() */
+	bool direct[2];			/* a pointer may be given out: ... */
+	bool direct_cpu[2];		/* to the CPU alone; [1] to be written */
+	bool writable;
+	atomic_bool removed;
 	struct vfiomem_range what;
 	uint64_t last;			/* address of the last byte */
 	uint64_t id;
-	bool direct[2];			/* a pointer may be given out: ... */
-	bool direct_cpu[2];		/* to the CPU alone; [1] to be written */
-	atomic_bool removed;
 	struct range *next;		/* of those that can be used again */
 };
 
-struct entry {
-	atomic_uint_least64_t start;
-	struct range *_Atomic range;	/* NULL: nothing there */
+/*
+ * Ranges are made by the block. A thread counts what it holds in counters of
+ * its own stripe, which lie together: so those of many ranges fit into its
+ * cache, and no other thread's are in the same line.
+ */
+#define BLOCK	64
+
+struct block {
+	atomic_uint holds[NR_STRIPES][BLOCK] __attribute__((aligned(64)));
+	struct range ranges[BLOCK];
+	struct block *next;
 };
 
+/*
+ * The stretches of a view in order: the last address of each, and the range that
+ * is seen there, or NULL for a hole. They are the leaves of a tree with FANOUT
+ * keys to a node, none of which crosses a line of memory. A key of an inner node
+ * is the last one of the node below that it stands for. What is left over in a
+ * node is filled with UINT64_MAX. The tree is full: a level has FANOUT times as
+ * many nodes as that above it, so that any key leads to a node.
+ *
+ * FANOUT is that with the fewest instructions: twice as many keys take as long
+ * to look at as two nodes.
+ */
+#define FANOUT		4
+#define MAX_DEPTH	32
+
 struct view {
-	size_t capacity;
-	atomic_size_t n;		/* never more than capacity */
+	unsigned int depth;
+	size_t capacity;		/* leaves */
+	atomic_size_t n;		/* stretches: at least one, at most capacity */
 	struct view *older;
-	struct entry entries[];
+	struct range *_Atomic *ranges;
+	atomic_uint_least64_t *keys[MAX_DEPTH];	/* of each level; [0]: the leaves */
 };
 
 /* A range with what is needed to sort and search it, in an array by base. */
@@ -82,31 +107,36 @@ struct vfiomem_space {
 	struct place *places;
 	struct range **heap;		/* as many */
 	struct range *spare;
-	struct range **all;		/* every range there ever was */
-	size_t nr_all;
+	struct block *blocks;		/* with every range there ever was */
 	struct view *old_views;
 };
 
-static _Thread_local struct {
-	unsigned int stripe;		/* + 1 */
+/* A few bytes of what the C library keeps for each thread: reached without a call. */
+static _Thread_local __attribute__((__tls_model__("initial-exec"))) struct {
+	unsigned int stripe;		/* NR_STRIPES: none chosen yet */
 	unsigned int callbacks;		/* that this thread is in */
-} self;
+} self = { .stripe = NR_STRIPES };
 
-static unsigned int choose_stripe(void)
+static APART unsigned int choose_stripe(void)
 {
 	static atomic_uint next;
 
-	self.stripe = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) %
-		      NR_STRIPES + 1;
-	return self.stripe - 1;
+	self.stripe = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % NR_STRIPES;
+	return self.stripe;
 }
 
 /* ---- Lookup ------------------------------------------------------------ */
 
+/* Counts how often threads of a stripe hold a range. */
+static inline atomic_uint *holds_of(const struct range *r, unsigned int stripe)
+{
+	return &r->holds[stripe * BLOCK];
+}
+
 static bool is_held(struct range *r)
 {
 	for (unsigned int i = 0; i < NR_STRIPES; i++)
-		if (atomic_load(&r->holds[i].count))
+		if (atomic_load(holds_of(r, i)))
 			return true;
 	return false;
 }
@@ -123,7 +153,7 @@ static void retire(struct vfiomem_space *space, struct range *r)
 	pthread_cond_broadcast(&space->unused);
 }
 
-static void let_go_removed(struct vfiomem_space *space, struct range *r)
+static APART void let_go_removed(struct vfiomem_space *space, struct range *r)
 {
 	pthread_mutex_lock(&space->mutex);
 	retire(space, r);
@@ -133,60 +163,87 @@ static void let_go_removed(struct vfiomem_space *space, struct range *r)
 static inline void let_go(struct vfiomem_space *space, struct range *r,
 			  unsigned int stripe)
 {
-	atomic_fetch_sub(&r->holds[stripe].count, 1);
+	atomic_fetch_sub(holds_of(r, stripe), 1);
 	if (atomic_load(&r->removed))
 		let_go_removed(space, r);
 }
 
-/*
- * Find and hold the range at an address. @len is cut at its end, or at the end
- * of the hole.
- */
-static inline struct range *find(struct vfiomem_space *space, uint64_t addr,
-				 size_t *len, unsigned int *stripe)
+static inline uint64_t last_of(const struct view *view, size_t i)
 {
-	unsigned int mine = self.stripe ? self.stripe - 1 : choose_stripe();
+	return atomic_load_explicit(&view->keys[0][i], memory_order_relaxed);
+}
 
+static inline struct range *range_of(const struct view *view, size_t i)
+{
+	return atomic_load_explicit(&view->ranges[i], memory_order_relaxed);
+}
+
+static inline size_t is_below(const atomic_uint_least64_t *key, uint64_t addr)
+{
+	return atomic_load_explicit(key, memory_order_relaxed) < addr;
+}
+
+/* How many of a node's keys lie below an address. The last one never does. */
+static inline size_t keys_below(const atomic_uint_least64_t *keys, uint64_t addr)
+{
+	return is_below(&keys[0], addr) + is_below(&keys[1], addr) +
+	       is_below(&keys[2], addr);
+}
+
+/* The first stretch that does not end below an address. */
+static inline size_t search(const struct view *view, uint64_t addr)
+{
+	size_t i = 0;
+
+	for (unsigned int level = view->depth - 1; level; level--)
+		i = FANOUT * i + keys_below(&view->keys[level][FANOUT * i], addr);
+	/* Fetched while the keys are. */
+	__builtin_prefetch(&view->ranges[FANOUT * i]);
+	return FANOUT * i + keys_below(&view->keys[0][FANOUT * i], addr);
+}
+
+/*
+ * Hold the range at an address, or NULL in a hole. @room: bytes to its end, or
+ * to that of the hole; 0 where all of the address space is one.
+ */
+static inline __attribute__((__always_inline__))
+struct range *hold(struct vfiomem_space *space, uint64_t addr, unsigned int stripe,
+		   uint64_t *room)
+{
 	for (;;) {
 		uint64_t generation = atomic_load(&space->generation);
 		struct view *view = atomic_load_explicit(&space->views[generation & 1],
 							 memory_order_acquire);
-		size_t n = atomic_load_explicit(&view->n, memory_order_relaxed);
-		struct entry *e = view->entries;
-		uint64_t room;
-		struct range *r;
+		size_t i = search(view, addr);
+		struct range *r = range_of(view, i);
 
-		/* The last entry that starts at or below addr; the first starts at 0. */
-		for (size_t left = n; left > 1; ) {
-			size_t half = left / 2;
-
-			e = atomic_load_explicit(&e[half].start,
-						 memory_order_relaxed) <= addr ?
-			    e + half : e;
-			left -= half;
-		}
-		/* Wraps to the number of bytes to the end of the address space. */
-		room = (e + 1 < view->entries + n ?
-			atomic_load_explicit(&e[1].start, memory_order_relaxed) : 0) -
-		       addr;
-		r = atomic_load_explicit(&e->range, memory_order_relaxed);
+		*room = last_of(view, i) - addr + 1;
 		if (r)
-			atomic_fetch_add(&r->holds[mine].count, 1);
+			atomic_fetch_add(holds_of(r, stripe), 1);
 		/*
 		 * Pairs with the fence in render(): who read something of the
 		 * view after the next sees the next generation.
 		 */
 		atomic_thread_fence(memory_order_acquire);
-		if (atomic_load(&space->generation) == generation) {
-			/* room is 0 where all of the address space is one entry */
-			if (room && room < *len)
-				*len = room;
-			*stripe = mine;
+		if (likely(atomic_load(&space->generation) == generation))
 			return r;
-		}
 		if (r)
-			let_go(space, r, mine);
+			let_go(space, r, stripe);
 	}
+}
+
+/* The same for a copy, with @len cut at the end of the range. */
+static struct range *find(struct vfiomem_space *space, uint64_t addr, size_t *len,
+			  unsigned int *stripe)
+{
+	uint64_t room;
+	struct range *r;
+
+	*stripe = self.stripe < NR_STRIPES ? self.stripe : choose_stripe();
+	r = hold(space, addr, *stripe, &room);
+	if (room && room < *len)
+		*len = room;
+	return r;
 }
 
 /* ---- Changes; the mutex is held ---------------------------------------- */
@@ -221,14 +278,33 @@ static void heap_pop(struct range **heap, size_t *n)
 	heap[i] = r;
 }
 
-static void add_entry(struct view *view, size_t *n, uint64_t start, struct range *r)
+/* One stretch more, up to @last; or the one before goes on. */
+static void add_stretch(struct view *view, size_t *n, uint64_t last, struct range *r)
 {
-	if (*n && atomic_load_explicit(&view->entries[*n - 1].range,
-				       memory_order_relaxed) == r)
-		return;
-	atomic_store_explicit(&view->entries[*n].start, start, memory_order_relaxed);
-	atomic_store_explicit(&view->entries[*n].range, r, memory_order_relaxed);
+	if (*n && range_of(view, *n - 1) == r)
+		--*n;
+	atomic_store_explicit(&view->keys[0][*n], last, memory_order_relaxed);
+	atomic_store_explicit(&view->ranges[*n], r, memory_order_relaxed);
 	++*n;
+}
+
+/* Build the tree over the leaves. */
+static void build(struct view *view, size_t n)
+{
+	for (unsigned int level = 0; level < view->depth; level++) {
+		atomic_uint_least64_t *keys = view->keys[level];
+
+		for (size_t i = n; i % FANOUT; i++)
+			atomic_store_explicit(&keys[i], UINT64_MAX, memory_order_relaxed);
+		n = (n + FANOUT - 1) / FANOUT;
+		for (size_t i = 0; i < n && level + 1 < view->depth; i++) {
+			uint64_t last = atomic_load_explicit(&keys[FANOUT * i + FANOUT - 1],
+							     memory_order_relaxed);
+
+			atomic_store_explicit(&view->keys[level + 1][i], last,
+					      memory_order_relaxed);
+		}
+	}
 }
 
 /* Sweep over [first, last]: at each address the highest range of those there. */
@@ -248,11 +324,11 @@ static void sweep(struct vfiomem_space *space, struct view *view, size_t *n,
 		while (waiting && space->heap[0]->last < at)
 			heap_pop(space->heap, &waiting);
 		top = waiting ? space->heap[0] : NULL;
-		add_entry(view, n, at, top);
 		if (top && top->last < end)
 			end = top->last;
 		if (next < space->nr && space->places[next].base <= end)
 			end = space->places[next].base - 1;
+		add_stretch(view, n, end, top);
 		if (end == last)
 			break;
 		at = end + 1;
@@ -272,43 +348,51 @@ static void render(struct vfiomem_space *space, uint64_t first, uint64_t last)
 	 * raised last: who sees any of these stores sees that, too.
 	 */
 	atomic_thread_fence(memory_order_release);
-	for (i = 0; i < n_old && atomic_load_explicit(&old->entries[i].start,
-						      memory_order_relaxed) < first; i++)
-		add_entry(new, &n, atomic_load_explicit(&old->entries[i].start,
-							memory_order_relaxed),
-			  atomic_load_explicit(&old->entries[i].range,
-					       memory_order_relaxed));
+	for (i = 0; last_of(old, i) < first; i++)
+		add_stretch(new, &n, last_of(old, i), range_of(old, i));
+	/* The old stretch that first lies in may begin before it. */
+	if (first && (!i || last_of(old, i - 1) < first - 1))
+		add_stretch(new, &n, first - 1, range_of(old, i));
 	sweep(space, new, &n, first, last);
-	/* The old entry that first lies in may go on behind last. */
-	for (i -= i > 0; i < n_old; i++) {
-		uint64_t start = atomic_load_explicit(&old->entries[i].start,
-						      memory_order_relaxed);
-		bool is_end = i + 1 == n_old;
-		uint64_t end = is_end ? UINT64_MAX :
-			       atomic_load_explicit(&old->entries[i + 1].start,
-						    memory_order_relaxed) - 1;
-
-		if (end > last)
-			add_entry(new, &n, start > last ? start : last + 1,
-				  atomic_load_explicit(&old->entries[i].range,
-						       memory_order_relaxed));
-	}
+	/* And that which last lies in may go on behind it. */
+	for (; i < n_old; i++)
+		if (last_of(old, i) > last)
+			add_stretch(new, &n, last_of(old, i), range_of(old, i));
+	build(new, n);
 	atomic_store_explicit(&new->n, n, memory_order_relaxed);
 	atomic_store(&space->generation, generation + 1);
 }
 
-static struct view *new_view(size_t capacity)
+/* A view with room for so many stretches. It shows one, that is a hole. */
+static struct view *new_view(size_t need)
 {
-	struct view *view = calloc(1, sizeof(*view) + capacity * sizeof(struct entry));
+	const size_t line = 64;
+	size_t capacity = FANOUT, keys, n = 0;
+	unsigned int depth = 1;
+	struct view *view;
 
-	if (view)
-		view->capacity = capacity;
+	for (; capacity < need; depth++)
+		capacity *= FANOUT;
+	keys = (capacity - 1) / (FANOUT - 1) * FANOUT;	/* FANOUT + ... + capacity */
+	/* What is not used is not written, and so costs no memory. */
+	view = calloc(1, sizeof(*view) + line + (keys + capacity) * sizeof(uint64_t));
+	if (!view)
+		return NULL;
+	view->depth = depth;
+	view->capacity = capacity;
+	view->keys[depth - 1] = (void *)(((uintptr_t)(view + 1) + line - 1) & -line);
+	for (size_t nodes = 1; depth > 1; nodes *= FANOUT, depth--)
+		view->keys[depth - 2] = view->keys[depth - 1] + nodes * FANOUT;
+	view->ranges = (void *)(view->keys[0] + capacity);
+	add_stretch(view, &n, UINT64_MAX, NULL);
+	build(view, n);
+	atomic_store(&view->n, n);
 	return view;
 }
 
 /*
  * Make room for one more range in the view that is not in use. A border more
- * costs an entry: there are two to a range, and one at 0.
+ * costs a stretch: there are two to a range, and one stretch without any.
  */
 static bool reserve(struct vfiomem_space *space)
 {
@@ -331,7 +415,7 @@ static bool reserve(struct vfiomem_space *space)
 		space->capacity = capacity;
 	}
 	if (view->capacity < need) {
-		struct view *bigger = new_view(2 * need);
+		struct view *bigger = new_view(need);
 
 		if (!bigger)
 			return false;
@@ -346,20 +430,22 @@ static bool reserve(struct vfiomem_space *space)
 
 static struct range *new_range(struct vfiomem_space *space)
 {
-	struct range *r = space->spare, **all;
+	struct range *r = space->spare;
+	struct block *b;
 
-	if (r) {
-		space->spare = r->next;
-		return r;
+	if (!r) {
+		if (posix_memalign((void **)&b, _Alignof(struct block), sizeof(*b)))
+			return NULL;
+		memset(b, 0, sizeof(*b));
+		b->next = space->blocks;
+		space->blocks = b;
+		for (unsigned int i = 0; i < BLOCK; i++) {
+			b->ranges[i].holds = &b->holds[0][i];
+			b->ranges[i].next = r;
+			r = &b->ranges[i];
+		}
 	}
-	all = realloc(space->all, (space->nr_all + 1) * sizeof(struct range *));
-	if (!all)
-		return NULL;
-	space->all = all;
-	if (posix_memalign((void **)&r, _Alignof(struct range), sizeof(*r)))
-		return NULL;
-	memset(r, 0, sizeof(*r));
-	space->all[space->nr_all++] = r;
+	space->spare = r->next;
 	return r;
 }
 
@@ -407,6 +493,7 @@ static void set_direct(struct range *r)
 		     (what->attr.access & DIRECT_ACCESS) == DIRECT_ACCESS;
 	bool writable = is_writable(what) && what->type != VFIOMEM_RANGE_ROM;
 
+	r->writable = is_writable(what);
 	r->direct[0] = pinnable;
 	r->direct[1] = pinnable && writable;
 	r->direct_cpu[0] = pinnable || plain;
@@ -470,9 +557,10 @@ int vfiomem_space_remove(struct vfiomem_space *space, uint64_t id)
 
 static struct range *by_id(struct vfiomem_space *space, uint64_t id)
 {
-	for (size_t i = 0; i < space->nr_all; i++)
-		if (space->all[i]->id == id)
-			return space->all[i];
+	for (struct block *b = space->blocks; b; b = b->next)
+		for (unsigned int i = 0; i < BLOCK; i++)
+			if (b->ranges[i].id == id)
+				return &b->ranges[i];
 	return NULL;
 }
 
@@ -675,7 +763,7 @@ static int write_or_fill(struct vfiomem_space *space, uint64_t addr, const void 
 		/* Only the last range has the granule that publishes. */
 		if (len < n && order & VFIOMEM_PUBLISH)
 			now = VFIOMEM_RELAXED;
-		if (!is_writable(&r->what))
+		if (!r->writable)
 			ret = -EACCES;
 		else if (buf)
 			ret = copy_in(space, r, addr - r->what.base, buf, len, now);
@@ -721,29 +809,28 @@ static inline int map_one(struct vfiomem_space *space, uint64_t addr, size_t len
 			  uint32_t flags, struct vfiomem_mapping *m)
 {
 	bool write = flags & VFIOMEM_MAP_WRITE;
-	unsigned int stripe;
+	unsigned int stripe = self.stripe < NR_STRIPES ? self.stripe : choose_stripe();
 	struct range *r;
+	uint64_t room;
+	bool direct;
 
 	if (!len)
 		return -EINVAL;
-	r = find(space, addr, &len, &stripe);
+	r = hold(space, addr, stripe, &room);
 	if (!r)
 		return -ENXIO;
-	if (write && !is_writable(&r->what)) {
+	if (write && !r->writable) {
 		let_go(space, r, stripe);
 		return -EACCES;
 	}
-	m->ptr = NULL;
-	m->len = len;
+	direct = flags & VFIOMEM_MAP_CPU_ONLY ? r->direct_cpu[write] : r->direct[write];
+	m->ptr = direct ? (char *)r->what.host + (addr - r->what.base) : NULL;
+	m->len = room && room < len ? room : len;
 	m->addr = addr;
 	m->range = r;
 	m->flags = flags;
 	m->stripe = stripe;
-	m->state = BOUNCED;
-	if (flags & VFIOMEM_MAP_CPU_ONLY ? r->direct_cpu[write] : r->direct[write]) {
-		m->ptr = (char *)r->what.host + (addr - r->what.base);
-		m->state = DIRECT;
-	}
+	m->state = direct ? DIRECT : BOUNCED;
 	return 0;
 }
 
@@ -755,12 +842,13 @@ static void drop(struct vfiomem_space *space, struct vfiomem_mapping *m, unsigne
 	}
 }
 
-static int check_request(struct vfiomem_space *space, const void *mappings, uint32_t flags)
+static inline int check_request(struct vfiomem_space *space, const void *mappings,
+				uint32_t flags)
 {
-	uint32_t direction = flags & (VFIOMEM_MAP_READ | VFIOMEM_MAP_WRITE);
+	uint32_t direction = flags & ~VFIOMEM_MAP_CPU_ONLY;
 
-	if (!space || !mappings || !is_pow2(direction) ||
-	    flags & ~(VFIOMEM_MAP_READ | VFIOMEM_MAP_WRITE | VFIOMEM_MAP_CPU_ONLY))
+	if (!space || !mappings ||
+	    (direction != VFIOMEM_MAP_READ && direction != VFIOMEM_MAP_WRITE))
 		return -EINVAL;
 	return 0;
 }
@@ -887,24 +975,32 @@ static int map_list(struct vfiomem_space *space, const struct vfiomem_piece *pie
 		      pool_map(space->options.pool, list, n, &exact, bufs));
 }
 
+/* The rest of mapping one piece: its range is held. */
+static APART int bounce_one(struct vfiomem_space *space, struct vfiomem_mapping *m,
+			    const struct vfiomem_grant *how, pool_map_fn pool_map)
+{
+	struct vfiomem_grant exact = how ? *how : (struct vfiomem_grant){ 0 };
+	struct vfiomem_piece piece;
+	struct vfiomem_buf buf;
+	int ret;
+
+	ask(m, 1, &piece, &exact);
+	ret = bounce(space, m, 1, &buf,
+		     pool_map(space->options.pool, &piece, 1, &exact, &buf));
+	return ret < 0 ? ret : 0;
+}
+
 static inline int map_piece(struct vfiomem_space *space, uint64_t addr, size_t len,
 			    uint32_t flags, const struct vfiomem_grant *how,
 			    struct vfiomem_mapping *m, pool_map_fn pool_map)
 {
-	struct vfiomem_grant exact;
-	struct vfiomem_piece piece;
-	struct vfiomem_buf buf;
 	int ret = check_request(space, m, flags);
 
 	if (!ret)
 		ret = map_one(space, addr, len, flags, m);
 	if (ret || m->state == DIRECT)
 		return ret;
-	exact = how ? *how : (struct vfiomem_grant){ 0 };
-	ask(m, 1, &piece, &exact);
-	ret = bounce(space, m, 1, &buf,
-		     pool_map(space->options.pool, &piece, 1, &exact, &buf));
-	return ret < 0 ? ret : 0;
+	return bounce_one(space, m, how, pool_map);
 }
 
 int vfiomem_space_try_map_sg(struct vfiomem_space *space,
@@ -1024,8 +1120,12 @@ int vfiomem_space_unmap(struct vfiomem_space *space, struct vfiomem_mapping *m,
 
 static void free_space(struct vfiomem_space *space)
 {
-	for (size_t i = 0; i < space->nr_all; i++)
-		free(space->all[i]);
+	while (space->blocks) {
+		struct block *b = space->blocks;
+
+		space->blocks = b->next;
+		free(b);
+	}
 	while (space->old_views) {
 		struct view *view = space->old_views;
 
@@ -1036,7 +1136,6 @@ static void free_space(struct vfiomem_space *space)
 	free(atomic_load(&space->views[1]));
 	free(space->places);
 	free(space->heap);
-	free(space->all);
 	pthread_cond_destroy(&space->unused);
 	pthread_mutex_destroy(&space->mutex);
 	free(space);
@@ -1057,15 +1156,13 @@ int vfiomem_space_create(struct vfiomem_space **out,
 	pthread_mutex_init(&space->mutex, NULL);
 	pthread_cond_init(&space->unused, NULL);
 	for (int i = 0; i < 2; i++) {
-		struct view *view = new_view(64);
+		struct view *view = new_view(FANOUT * FANOUT);
 
 		atomic_store(&space->views[i], view);
 		if (!view) {
 			free_space(space);
 			return -ENOMEM;
 		}
-		/* One entry, at 0, that is a hole. */
-		atomic_store(&view->n, 1);
 	}
 	*out = space;
 	return 0;
@@ -1075,9 +1172,10 @@ int vfiomem_space_destroy(struct vfiomem_space *space)
 {
 	if (!space)
 		return -EINVAL;
-	for (size_t i = 0; i < space->nr_all; i++)
-		if (is_held(space->all[i]))
-			return -EBUSY;
+	for (struct block *b = space->blocks; b; b = b->next)
+		for (unsigned int i = 0; i < BLOCK; i++)
+			if (is_held(&b->ranges[i]))
+				return -EBUSY;
 	free_space(space);
 	return 0;
 }
