@@ -60,7 +60,7 @@ struct bias_lock {
 /* Whether membarrier() works; set by bias_prepare(). */
 static atomic_bool bias_possible;
 
-/* Before the first lock is used. Without it, or membarrier(), there is no bias. */
+/* Before locks are used, in each process. Without membarrier() there is no bias. */
 static inline void bias_prepare(void)
 {
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0))

@@ -1283,7 +1283,6 @@ static struct vfiomem_pool *new_shell(void)
 	if (posix_memalign((void **)&pool, _Alignof(struct vfiomem_pool), sizeof(*pool)))
 		return NULL;
 	memset(pool, 0, sizeof(*pool));
-	bias_prepare();
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->ran, NULL);
 	atomic_store(&pool->gate, true);
@@ -1307,6 +1306,7 @@ int vfiomem_pool_create(struct vfiomem_pool **out,
 		if (ret)
 			return ret;
 	}
+	bias_prepare();
 	pool = new_shell();
 	if (!pool) {
 		vfiomem_arena_exit(&arena);

@@ -975,9 +975,13 @@ static int map_list(struct vfiomem_space *space, const struct vfiomem_piece *pie
 		      pool_map(space->options.pool, list, n, &exact, bufs));
 }
 
+typedef int (*pool_map_one_fn)(struct vfiomem_pool *pool, uint64_t addr, size_t len,
+			       const struct vfiomem_grant *how,
+			       struct vfiomem_buf *buf);
+
 /* The rest of mapping one piece: its range is held. */
 static APART int bounce_one(struct vfiomem_space *space, struct vfiomem_mapping *m,
-			    const struct vfiomem_grant *how, pool_map_fn pool_map)
+			    const struct vfiomem_grant *how, pool_map_one_fn pool_map)
 {
 	struct vfiomem_grant exact = how ? *how : (struct vfiomem_grant){ 0 };
 	struct vfiomem_piece piece;
@@ -985,14 +989,14 @@ static APART int bounce_one(struct vfiomem_space *space, struct vfiomem_mapping 
 	int ret;
 
 	ask(m, 1, &piece, &exact);
-	ret = bounce(space, m, 1, &buf,
-		     pool_map(space->options.pool, &piece, 1, &exact, &buf));
+	ret = pool_map(space->options.pool, piece.addr, piece.len, &exact, &buf);
+	ret = bounce(space, m, 1, &buf, ret ? ret : 1);
 	return ret < 0 ? ret : 0;
 }
 
 static inline int map_piece(struct vfiomem_space *space, uint64_t addr, size_t len,
 			    uint32_t flags, const struct vfiomem_grant *how,
-			    struct vfiomem_mapping *m, pool_map_fn pool_map)
+			    struct vfiomem_mapping *m, pool_map_one_fn pool_map)
 {
 	int ret = check_request(space, m, flags);
 
@@ -1023,14 +1027,14 @@ int vfiomem_space_try_map(struct vfiomem_space *space, uint64_t addr, size_t len
 			  uint32_t flags, const struct vfiomem_grant *how,
 			  struct vfiomem_mapping *mapping)
 {
-	return map_piece(space, addr, len, flags, how, mapping, vfiomem_pool_try_map_sg);
+	return map_piece(space, addr, len, flags, how, mapping, vfiomem_pool_try_map);
 }
 
 int vfiomem_space_map(struct vfiomem_space *space, uint64_t addr, size_t len,
 		      uint32_t flags, const struct vfiomem_grant *how,
 		      struct vfiomem_mapping *mapping)
 {
-	return map_piece(space, addr, len, flags, how, mapping, vfiomem_pool_map_sg);
+	return map_piece(space, addr, len, flags, how, mapping, vfiomem_pool_map);
 }
 
 static void on_grant(struct vfiomem_pool_waiter *wait, int result)
