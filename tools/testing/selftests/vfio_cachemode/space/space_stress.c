@@ -28,6 +28,7 @@
 #define OVERLAYS 24
 #define BUDGET	(16 * PAGE)
 #define DEAD	0xdd
+#define HELD	4
 #define ALL (VFIOMEM_UNALIGNED | VFIOMEM_VECTOR | VFIOMEM_ATOMIC | \
 	     VFIOMEM_READ_IDEMPOTENT | VFIOMEM_WRITE_MERGE | VFIOMEM_COHERENT | \
 	     VFIOMEM_ZERO_LINE)
@@ -78,45 +79,71 @@ static int io_read(void *opaque, uint64_t offset, unsigned int width, uint64_t *
 
 static const struct vfiomem_io io = { .read = io_read };
 
+/* Mappings that a reader keeps while it goes on. */
+struct held {
+	struct vfiomem_mapping mappings[HELD];
+	unsigned int nr;
+};
+
+static void give_back(struct held *held, unsigned int i)
+{
+	struct vfiomem_mapping *m = &held->mappings[i];
+
+	check(m->ptr, m->len);
+	if (vfiomem_space_unmap(space, m, 0))
+		wrong++;
+	*m = held->mappings[--held->nr];
+}
+
+static void map_some(struct held *held, uint64_t addr, size_t len, uint32_t flags)
+{
+	struct vfiomem_mapping *m = &held->mappings[held->nr];
+	int ret;
+
+	/* Who holds budget may not wait for more. */
+	if (held->nr)
+		ret = vfiomem_space_try_map(space, addr, len, flags, NULL, m);
+	else
+		ret = vfiomem_space_map(space, addr, len, flags, NULL, m);
+	if (ret) {
+		wrong += ret != -EAGAIN || !held->nr;
+		return;
+	}
+	check(m->ptr, m->len);
+	held->nr++;
+}
+
 static void *reader(void *arg)
 {
 	uint64_t seed = 88172645463325252ull * ((uintptr_t)arg + 1);
+	struct held held = { .nr = 0 };
 	unsigned char buf[PAGE];
 
 	while (!stop) {
-		struct vfiomem_mapping m;
 		uint64_t addr = chance(&seed, PAGES * PAGE - 1);
 		size_t len = 1 + chance(&seed, PAGE);
-		int ret;
 
 		if (addr + len > PAGES * PAGE)
 			len = PAGES * PAGE - addr;
-		switch (chance(&seed, 4)) {
-		case 0:
+		if (chance(&seed, 4) == 0) {
 			/* May go over a border, and then has two values. */
 			if (len > PAGE - addr % PAGE)
 				len = PAGE - addr % PAGE;
 			if (vfiomem_space_read(space, addr, buf, len, VFIOMEM_RELAXED))
 				wrong++;
 			check(buf, len);
-			break;
-		default:
-			ret = vfiomem_space_map(space, addr, len, VFIOMEM_MAP_READ |
-						(chance(&seed, 2) ? VFIOMEM_MAP_CPU_ONLY : 0),
-						NULL, &m);
-			if (ret) {
-				wrong++;
-				break;
-			}
-			check(m.ptr, m.len);
-			if (chance(&seed, 8) == 0)
-				sched_yield();
-			check(m.ptr, m.len);
-			if (vfiomem_space_unmap(space, &m, 0))
-				wrong++;
+		} else {
+			map_some(&held, addr, len, VFIOMEM_MAP_READ |
+				 (chance(&seed, 2) ? VFIOMEM_MAP_CPU_ONLY : 0));
 		}
+		if (chance(&seed, 8) == 0)
+			sched_yield();
+		while (held.nr == HELD || (held.nr && chance(&seed, 2)))
+			give_back(&held, chance(&seed, held.nr));
 		maps++;
 	}
+	while (held.nr)
+		give_back(&held, 0);
 	return NULL;
 }
 
