@@ -155,7 +155,9 @@ static struct series *find_series(const char *what)
 		errx(1, "two comparisons are called \"%s\"", what);
 	if (!s) {
 		s = calloc(1, sizeof(*s));
-		if (!s || !(s->what = strdup(what)))
+		if (s)
+			s->what = strdup(what);
+		if (!s || !s->what)
 			err(1, "malloc");
 		s->next = all_series;
 		all_series = s;

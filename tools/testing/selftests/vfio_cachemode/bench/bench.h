@@ -56,6 +56,8 @@ void bench_init(const char *name, int argc, char **argv);
  * makes them in several passes, so that what disturbs the machine for a while
  * falls on some rounds of each rather than on all of one.  Medians are over the
  * rounds of all passes, and the last pass writes the results.
+ *
+ * Return: whether there is another pass.
  */
 bool bench_again(void);
 

@@ -49,7 +49,9 @@ static int set_flat_mode(const struct kvm_guest *guest)
 		return -errno;
 	code.type = 11;
 	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.ss = data;
 	sregs.cr0 |= 1;			/* protection */
 	return ioctl(guest->vcpu, KVM_SET_SREGS, &sregs) ? -errno : 0;
 }
