@@ -50,6 +50,14 @@ static inline unsigned int side_width(struct vfiomem_attr attr,
 	return width;
 }
 
+/* Whether reads may fetch whole lines, whatever is read of them. */
+static inline unsigned int stream_flag(struct vfiomem_attr attr)
+{
+	return attr.mode == VFIOMEM_WRITECOMBINE &&
+	       attr.access & VFIOMEM_READ_IDEMPOTENT &&
+	       (!attr.max_width || attr.max_width >= 64) ? RUN_STREAM : 0;
+}
+
 /*
  * The largest power of two up to min(8, W, n) that divides the granule's
  * outer end, or the one that was asked for, if it fits; else 0.
@@ -143,11 +151,8 @@ int fill_side(struct side *side, struct vfiomem_attr attr,
 	}
 	if (ascending && arch_separates(side->mode))
 		side->flags |= write ? RUN_SEPARATE_WR : RUN_SEPARATE_RD;
-	/* Fetches whole lines, whatever is read of them. */
-	if (!write && !ascending && attr.mode == VFIOMEM_WRITECOMBINE &&
-	    attr.access & VFIOMEM_READ_IDEMPOTENT &&
-	    (!attr.max_width || attr.max_width >= 64))
-		side->flags |= RUN_STREAM;
+	if (!write && !ascending)
+		side->flags |= stream_flag(attr);
 	side->any_once = VFIOMEM_ONE_UNALIGNED && unaligned && !ascending &&
 			 attr.mode == VFIOMEM_NORMAL && !attr.max_width &&
 			 attr.access & VFIOMEM_VECTOR && !is_scalar(n);
@@ -403,13 +408,27 @@ int copy_other(struct vfiomem_attr dst_attr, volatile void *dst,
 		if (!(order & ~VFIOMEM_ASCENDING) &&
 		    (writes != reads || (writes && !(apart & 15))))
 			return ascend(dst, src, n, writes, reads);
-	} else if (order == VFIOMEM_RELAXED && is_scalar(n) &&
-		   vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
-		   vfiomem_is_one_access(src_attr, src, (unsigned int)n) &&
+	} else if (order == VFIOMEM_RELAXED && n &&
 		   mode_is_accessible(dst_attr.mode) &&
 		   mode_is_accessible(src_attr.mode)) {
-		copy_scalar(dst, src, n);
-		return 0;
+		/* Where one side takes anything, accesses are the other's. */
+		if (is_scalar(n)) {
+			if (vfiomem_is_one_access(dst_attr, dst, (unsigned int)n) &&
+			    vfiomem_is_one_access(src_attr, src, (unsigned int)n)) {
+				copy_scalar(dst, src, n);
+				return 0;
+			}
+		} else if (!not_anything(src_attr, src_attr)) {
+			vfiomem_pieces(dst, src, n, (uintptr_t)dst,
+				       side_width(dst_attr, false, true),
+				       VFIOMEM_NORMAL, 0);
+			return 0;
+		} else if (!not_anything(dst_attr, dst_attr)) {
+			vfiomem_pieces(dst, src, n, (uintptr_t)src,
+				       side_width(src_attr, false, false),
+				       VFIOMEM_NORMAL, stream_flag(src_attr));
+			return 0;
+		}
 	}
 	return copy_checked(dst_attr, dst, src_attr, src, n, order);
 }
