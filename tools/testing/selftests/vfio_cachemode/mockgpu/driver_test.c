@@ -132,20 +132,13 @@ enum reset_kind { RESET_FLR, RESET_HOT, RESET_SYSFS };
 
 static int reset_part(const struct vfio_device *device, enum reset_kind kind)
 {
-	struct {
-		struct vfio_pci_hot_reset header;
-		int32_t group;
-	} hot = {
-		{ .argsz = sizeof(hot), .count = 1 }, device->group,
-	};
 	char path[128];
 
 	switch (kind) {
 	case RESET_FLR:
 		return ioctl(device->fd, VFIO_DEVICE_RESET) ? -errno : 0;
 	case RESET_HOT:
-		return ioctl(device->fd, VFIO_DEVICE_PCI_HOT_RESET, &hot) ?
-			-errno : 0;
+		return __hot_reset(device);
 	default:
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset",
 			 bdf);

@@ -27,14 +27,19 @@ int kvm_guest_open(struct kvm_guest *guest, void *memory, size_t size);
 void kvm_guest_close(struct kvm_guest *guest);
 
 /*
- * The guest loads or stores 4 bytes at @offset of the device's memory.
+ * The guest loads or stores 4 bytes at @offset, a multiple of 4, of the device's
+ * memory.
  * Return: 0; -errno of KVM_RUN, which is -EFAULT where KVM gave up; -EIO if the
  * guest left otherwise than it should.
  */
 int kvm_guest_load(struct kvm_guest *guest, size_t offset, uint32_t *value);
 int kvm_guest_store(struct kvm_guest *guest, size_t offset, uint32_t value);
 
-/* One of the machine's statistics, as "pages_2m"; 0 if KVM has none so called. */
-uint64_t kvm_guest_stat(const struct kvm_guest *guest, const char *name);
+/*
+ * One of the machine's statistics, as "pages_2m".
+ * Return: 0, or -ENOENT if KVM has none so called.
+ */
+int kvm_guest_stat(const struct kvm_guest *guest, const char *name,
+		   uint64_t *value);
 
 #endif /* MOCKGPU_KVM_GUEST_H */
