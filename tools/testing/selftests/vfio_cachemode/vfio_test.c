@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <linux/iommufd.h>
 #include <linux/pci_regs.h>
 
 #include "vfio_test.h"
@@ -133,14 +135,82 @@ void vfio_bind(const char *bdf, const char *driver)
 		      strerror(-ret));
 }
 
-int __vfio_open(struct vfio_device *device, const char *bdf)
+int __vfio_open_cdev(const char *bdf)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	int fd = -ENODEV;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/vfio-dev", bdf);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
+			 entry->d_name);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	closedir(dir);
+	return fd;
+}
+
+/* All that one needs: an address space, and the device in it. */
+static int open_by_iommufd(struct vfio_device *device, const char *bdf)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+	};
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	struct iommu_vfio_ioas compat = {
+		.size = sizeof(compat),
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+	int ret;
+
+	device->group = -1;
+	device->fd = __vfio_open_cdev(bdf);
+	if (device->fd < 0)
+		return device->fd;
+	device->container = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	if (device->container < 0) {
+		ret = -errno;
+		goto close_device;
+	}
+	bind.iommufd = device->container;
+	if (ioctl(device->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) ||
+	    ioctl(device->container, IOMMU_IOAS_ALLOC, &ioas)) {
+		ret = -errno;
+		goto close_iommufd;
+	}
+	compat.ioas_id = ioas.out_ioas_id;
+	attach.pt_id = ioas.out_ioas_id;
+	if (ioctl(device->container, IOMMU_VFIO_IOAS, &compat) ||
+	    ioctl(device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach)) {
+		ret = -errno;
+		goto close_iommufd;
+	}
+	return 0;
+
+close_iommufd:
+	close(device->container);
+close_device:
+	close(device->fd);
+	return ret;
+}
+
+static int open_by_group(struct vfio_device *device, const char *bdf)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char path[PATH_MAX], link[PATH_MAX];
 	ssize_t n;
 	int ret;
 
-	snprintf(device->bdf, sizeof(device->bdf), "%s", bdf);
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu_group", bdf);
 	n = readlink(path, link, sizeof(link) - 1);
 	if (n < 0)
@@ -180,6 +250,14 @@ close_container:
 	return ret;
 }
 
+int __vfio_open(struct vfio_device *device, const char *bdf)
+{
+	snprintf(device->bdf, sizeof(device->bdf), "%s", bdf);
+	if (getenv("VFIO_TEST_CDEV"))
+		return open_by_iommufd(device, bdf);
+	return open_by_group(device, bdf);
+}
+
 void vfio_open(struct vfio_device *device, const char *bdf)
 {
 	int ret = __vfio_open(device, bdf);
@@ -191,8 +269,23 @@ void vfio_open(struct vfio_device *device, const char *bdf)
 void vfio_close(struct vfio_device *device)
 {
 	close(device->fd);
-	close(device->group);
+	if (device->group >= 0)
+		close(device->group);
 	close(device->container);
+}
+
+int __hot_reset(const struct vfio_device *device)
+{
+	struct {
+		struct vfio_pci_hot_reset header;
+		__s32 group;
+	} reset = {
+		/* To own the devices is enough for iommufd. */
+		{ .argsz = sizeof(reset), .count = device->group >= 0 },
+		device->group,
+	};
+
+	return ioctl(device->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset) ? -errno : 0;
 }
 
 /* Bytes that a capability of the kernel takes; 0 for an unknown id. */

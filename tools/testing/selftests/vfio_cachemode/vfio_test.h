@@ -47,15 +47,24 @@ void vfio_bind(const char *bdf, const char *driver);
 /* Name of the bound driver, or "" */
 void vfio_bound(const char *bdf, char *name, size_t size);
 
+/*
+ * VFIO_TEST_CDEV=1 opens the device by its own character device, through
+ * iommufd, which then stands for the container; it answers the container's DMA
+ * ioctls as well.
+ */
 struct vfio_device {
 	int container;
-	int group;
+	int group;		/* -1 if opened through iommufd */
 	int fd;
 	char bdf[16];
 };
 
 int __vfio_open(struct vfio_device *device, const char *bdf);
 void vfio_open(struct vfio_device *device, const char *bdf);
+/* The device's own character device, opened, which gives no access yet. */
+int __vfio_open_cdev(const char *bdf);
+/* VFIO_DEVICE_PCI_HOT_RESET of all that @device's owner has. */
+int __hot_reset(const struct vfio_device *device);
 void vfio_close(struct vfio_device *device);
 
 /*

@@ -184,20 +184,14 @@ TEST_F(zap, reset_by_sysfs)
 
 TEST_F(zap, hot_reset)
 {
-	struct vfio_pci_hot_reset *reset;
 	struct ptewalk w;
 	unsigned int i;
 
-	reset = calloc(1, sizeof(*reset) + sizeof(__s32));
-	reset->argsz = sizeof(*reset) + sizeof(__s32);
-	reset->count = 1;
-	reset->group_fds[0] = self->device.group;
 	expect_zap(0);
-	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
+	ASSERT_EQ(0, __hot_reset(&self->device));
 	for (i = 0; i < self->nr_areas; i++)
 		EXPECT_EQ(-ENOENT, __walk(self->mapped[i] + SPOT / 8, &w));
 	expect_zap(0);
-	free(reset);
 }
 
 TEST_F(zap, d3hot)
