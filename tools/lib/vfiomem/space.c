@@ -3,11 +3,11 @@
  * The memory space: guest-physical addresses, and what lies behind them.
  *
  * Ranges may overlap. What is seen where is kept flat, as a "view": sorted
- * stretches of addresses, each with the range that is on top there. A tree of
- * fixed shape above them makes a lookup touch a few lines of memory, and take no
- * branch that the address decides. There are two views. A change renders the
- * next one in that which is not in use and then raises the generation, whose
- * lowest bit says which view is in use.
+ * stretches of addresses, each with the range that is on top there. A table says
+ * where among them to begin, so that a lookup touches few lines of memory; and
+ * no branch of it is decided by the address. There are two views. A change
+ * renders the next one in that which is not in use and then raises the
+ * generation, whose lowest bit says which view is in use.
  *
  * Who looks up an address takes no lock:
  *
@@ -18,7 +18,7 @@
  * So a lookup is done again only if a change came in between, however long a
  * change takes. In step 1 the view may be one that is just being rendered, when
  * the thread was that slow; what is read is then of no use but does no harm:
- * the stretches are atomics, no value of a key leads out of the tree, and neither
+ * all of it is atomics, no mixture of which leads out of the view, and neither
  * views nor ranges are ever given back to libc before the space is. Step 3 finds
  * out.
  *
@@ -42,7 +42,7 @@
 
 struct range {
 	/* What a mapping needs is in the first line. */
-	atomic_uint *holds __attribute__((aligned(64)));	/* see holds_of() */
+	_Atomic unsigned int *holds __attribute__((aligned(64)));	/* see holds_of() */
 	bool direct[2];			/* a pointer may be given out: ... */
 	bool direct_cpu[2];		/* to the CPU alone; [1] to be written */
 	bool writable;
@@ -61,32 +61,47 @@ struct range {
 #define BLOCK	64
 
 struct block {
-	atomic_uint holds[NR_STRIPES][BLOCK] __attribute__((aligned(64)));
+	_Atomic unsigned int holds[NR_STRIPES][BLOCK] __attribute__((aligned(64)));
 	struct range ranges[BLOCK];
 	struct block *next;
 };
 
+struct key {
+	atomic_uint_least64_t last;
+};
+
+struct stretch {
+	struct range *_Atomic range;
+};
+
+struct bucket {
+	atomic_uint_least32_t first;
+};
+
 /*
  * The stretches of a view in order: the last address of each, and the range that
- * is seen there, or NULL for a hole. They are the leaves of a tree with FANOUT
- * keys to a node, none of which crosses a line of memory. A key of an inner node
- * is the last one of the node below that it stands for. What is left over in a
- * node is filled with UINT64_MAX. The tree is full: a level has FANOUT times as
- * many nodes as that above it, so that any key leads to a node.
+ * is seen there, or NULL for a hole.
  *
- * FANOUT is that with the fewest instructions: twice as many keys take as long
- * to look at as two nodes.
+ * The address space is divided into buckets of one size, those of the addresses
+ * that begin with the same bits; the last takes all that lies behind it, too. A
+ * bucket tells the first stretch that reaches into it. From there on a search
+ * by halves looks at a number of them that the fullest bucket needs. So where
+ * thousands of ranges are alike, as memory slots are, it is short; and in the
+ * worst case, all in one bucket, as long as a search without buckets.
  */
-#define FANOUT		4
-#define MAX_DEPTH	32
+#define MIN_SPAN	4	/* compared at once, in the end */
 
 struct view {
-	unsigned int depth;
-	size_t capacity;		/* leaves */
-	atomic_size_t n;		/* stretches: at least one, at most capacity */
+	size_t capacity;		/* stretches there is room for */
+	size_t nr_buckets;
+	atomic_uint shift;		/* of an address, for its bucket */
+	atomic_size_t span;		/* stretches to search: a power of 2 */
+	struct bucket *buckets;
+	/* With so many UINT64_MAX behind that no search reads anything else. */
+	struct key *keys;
+	struct stretch *stretches;
+	atomic_size_t n;		/* at least one */
 	struct view *older;
-	struct range *_Atomic *ranges;
-	atomic_uint_least64_t *keys[MAX_DEPTH];	/* of each level; [0]: the leaves */
 };
 
 /* A range with what is needed to sort and search it, in an array by base. */
@@ -128,7 +143,7 @@ static APART unsigned int choose_stripe(void)
 /* ---- Lookup ------------------------------------------------------------ */
 
 /* Counts how often threads of a stripe hold a range. */
-static inline atomic_uint *holds_of(const struct range *r, unsigned int stripe)
+static inline _Atomic unsigned int *holds_of(const struct range *r, unsigned int stripe)
 {
 	return &r->holds[stripe * BLOCK];
 }
@@ -170,36 +185,34 @@ static inline void let_go(struct vfiomem_space *space, struct range *r,
 
 static inline uint64_t last_of(const struct view *view, size_t i)
 {
-	return atomic_load_explicit(&view->keys[0][i], memory_order_relaxed);
+	return atomic_load_explicit(&view->keys[i].last, memory_order_relaxed);
 }
 
 static inline struct range *range_of(const struct view *view, size_t i)
 {
-	return atomic_load_explicit(&view->ranges[i], memory_order_relaxed);
+	return atomic_load_explicit(&view->stretches[i].range, memory_order_relaxed);
 }
 
-static inline size_t is_below(const atomic_uint_least64_t *key, uint64_t addr)
+static inline size_t ends_below(const struct view *view, size_t i, uint64_t addr)
 {
-	return atomic_load_explicit(key, memory_order_relaxed) < addr;
-}
-
-/* How many of a node's keys lie below an address. The last one never does. */
-static inline size_t keys_below(const atomic_uint_least64_t *keys, uint64_t addr)
-{
-	return is_below(&keys[0], addr) + is_below(&keys[1], addr) +
-	       is_below(&keys[2], addr);
+	return last_of(view, i) < addr;
 }
 
 /* The first stretch that does not end below an address. */
 static inline size_t search(const struct view *view, uint64_t addr)
 {
-	size_t i = 0;
+	uint64_t n = addr >> atomic_load_explicit(&view->shift, memory_order_relaxed);
+	const struct bucket *b = &view->buckets[n < view->nr_buckets ? n :
+						view->nr_buckets - 1];
+	size_t i = atomic_load_explicit(&b->first, memory_order_relaxed);
+	size_t half = atomic_load_explicit(&view->span, memory_order_relaxed) / 2;
 
-	for (unsigned int level = view->depth - 1; level; level--)
-		i = FANOUT * i + keys_below(&view->keys[level][FANOUT * i], addr);
-	/* Fetched while the keys are. */
-	__builtin_prefetch(&view->ranges[FANOUT * i]);
-	return FANOUT * i + keys_below(&view->keys[0][FANOUT * i], addr);
+	for (; half >= MIN_SPAN; half /= 2)
+		i += half & -ends_below(view, i + half - 1, addr);
+	/* Fetched while the last keys are. */
+	__builtin_prefetch(&view->stretches[i]);
+	return i + ends_below(view, i, addr) + ends_below(view, i + 1, addr) +
+	       ends_below(view, i + 2, addr);
 }
 
 /*
@@ -283,28 +296,42 @@ static void add_stretch(struct view *view, size_t *n, uint64_t last, struct rang
 {
 	if (*n && range_of(view, *n - 1) == r)
 		--*n;
-	atomic_store_explicit(&view->keys[0][*n], last, memory_order_relaxed);
-	atomic_store_explicit(&view->ranges[*n], r, memory_order_relaxed);
+	atomic_store_explicit(&view->keys[*n].last, last, memory_order_relaxed);
+	atomic_store_explicit(&view->stretches[*n].range, r, memory_order_relaxed);
 	++*n;
 }
 
-/* Build the tree over the leaves. */
-static void build(struct view *view, size_t n)
+/* The first stretch from the @i-th on that does not end below an address. */
+static size_t skip_below(const struct view *view, size_t i, uint64_t addr)
 {
-	for (unsigned int level = 0; level < view->depth; level++) {
-		atomic_uint_least64_t *keys = view->keys[level];
+	while (last_of(view, i) < addr)
+		i++;
+	return i;
+}
 
-		for (size_t i = n; i % FANOUT; i++)
-			atomic_store_explicit(&keys[i], UINT64_MAX, memory_order_relaxed);
-		n = (n + FANOUT - 1) / FANOUT;
-		for (size_t i = 0; i < n && level + 1 < view->depth; i++) {
-			uint64_t last = atomic_load_explicit(&keys[FANOUT * i + FANOUT - 1],
-							     memory_order_relaxed);
+/* Fill in the buckets for @n stretches. */
+static void fill_buckets(struct view *view, size_t n)
+{
+	/* The last one goes on to the end of the address space. */
+	uint64_t border = n > 1 ? last_of(view, n - 2) : 0;
+	size_t first = 0, next, span = MIN_SPAN;
+	unsigned int shift = 0;
 
-			atomic_store_explicit(&view->keys[level + 1][i], last,
-					      memory_order_relaxed);
-		}
+	while (border >> shift >= view->nr_buckets)
+		shift++;
+	for (size_t b = 0; b < view->nr_buckets; b++, first = next) {
+		bool is_last = b + 1 == view->nr_buckets;
+
+		next = is_last ? n - 1 : skip_below(view, first, (uint64_t)(b + 1) << shift);
+		while (span < next - first + 1)
+			span *= 2;
+		atomic_store_explicit(&view->buckets[b].first, first, memory_order_relaxed);
 	}
+	for (size_t i = n; i < n + span; i++)
+		atomic_store_explicit(&view->keys[i].last, UINT64_MAX, memory_order_relaxed);
+	atomic_store_explicit(&view->shift, shift, memory_order_relaxed);
+	atomic_store_explicit(&view->span, span, memory_order_relaxed);
+	atomic_store_explicit(&view->n, n, memory_order_relaxed);
 }
 
 /* Sweep over [first, last]: at each address the highest range of those there. */
@@ -358,35 +385,31 @@ static void render(struct vfiomem_space *space, uint64_t first, uint64_t last)
 	for (; i < n_old; i++)
 		if (last_of(old, i) > last)
 			add_stretch(new, &n, last_of(old, i), range_of(old, i));
-	build(new, n);
-	atomic_store_explicit(&new->n, n, memory_order_relaxed);
+	fill_buckets(new, n);
 	atomic_store(&space->generation, generation + 1);
 }
 
 /* A view with room for so many stretches. It shows one, that is a hole. */
-static struct view *new_view(size_t need)
+static struct view *new_view(size_t capacity)
 {
-	const size_t line = 64;
-	size_t capacity = FANOUT, keys, n = 0;
-	unsigned int depth = 1;
+	/* A search begins at a stretch, and its span is less than two times as many. */
+	size_t size = 3 * capacity + MIN_SPAN, nr_buckets = 1, n = 0;
 	struct view *view;
 
-	for (; capacity < need; depth++)
-		capacity *= FANOUT;
-	keys = (capacity - 1) / (FANOUT - 1) * FANOUT;	/* FANOUT + ... + capacity */
-	/* What is not used is not written, and so costs no memory. */
-	view = calloc(1, sizeof(*view) + line + (keys + capacity) * sizeof(uint64_t));
+	while (nr_buckets < capacity / 2)
+		nr_buckets *= 2;
+	/* What is not used is not written, and so costs no memory where it is much. */
+	view = calloc(1, sizeof(*view) + size * (sizeof(struct key) + sizeof(struct stretch)) +
+			 nr_buckets * sizeof(struct bucket));
 	if (!view)
 		return NULL;
-	view->depth = depth;
 	view->capacity = capacity;
-	view->keys[depth - 1] = (void *)(((uintptr_t)(view + 1) + line - 1) & -line);
-	for (size_t nodes = 1; depth > 1; nodes *= FANOUT, depth--)
-		view->keys[depth - 2] = view->keys[depth - 1] + nodes * FANOUT;
-	view->ranges = (void *)(view->keys[0] + capacity);
+	view->nr_buckets = nr_buckets;
+	view->keys = (struct key *)(view + 1);
+	view->stretches = (struct stretch *)(view->keys + size);
+	view->buckets = (struct bucket *)(view->stretches + size);
 	add_stretch(view, &n, UINT64_MAX, NULL);
-	build(view, n);
-	atomic_store(&view->n, n);
+	fill_buckets(view, n);
 	return view;
 }
 
@@ -415,7 +438,7 @@ static bool reserve(struct vfiomem_space *space)
 		space->capacity = capacity;
 	}
 	if (view->capacity < need) {
-		struct view *bigger = new_view(need);
+		struct view *bigger = new_view(2 * need);
 
 		if (!bigger)
 			return false;
@@ -1160,7 +1183,7 @@ int vfiomem_space_create(struct vfiomem_space **out,
 	pthread_mutex_init(&space->mutex, NULL);
 	pthread_cond_init(&space->unused, NULL);
 	for (int i = 0; i < 2; i++) {
-		struct view *view = new_view(FANOUT * FANOUT);
+		struct view *view = new_view(64);
 
 		atomic_store(&space->views[i], view);
 		if (!view) {

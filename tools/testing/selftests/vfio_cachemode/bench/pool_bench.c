@@ -329,6 +329,19 @@ static struct vfiomem_space *make_space(unsigned int ranges)
 	return space;
 }
 
+/* The worst case: one range so far above the others that these are all close together. */
+static void crowd(const struct lookup *l)
+{
+	static char ram[4096];
+	struct vfiomem_range range = {
+		.base = 1ull << 62, .size = 4096, .type = VFIOMEM_RANGE_RAM, .host = ram,
+	};
+	uint64_t id;
+
+	if (vfiomem_space_add(l->space, &range, &id))
+		abort();
+}
+
 static atomic_bool stop;
 static atomic_ulong looked_up;
 
@@ -411,6 +424,10 @@ int main(int argc, char **argv)
 	bench_note("space: lookup, direct map and unmap take %.1f ns with 64 ranges, %.1f ns with 4096",
 		   bench_time("space, 64 ranges", map_direct, &few),
 		   bench_time("space, 4096 ranges", map_direct, &lots));
+	crowd(&few);
+	crowd(&lots);
+	bench_note("space: with all ranges in one bucket, lookup and map take %.1f ns, %.1f ns with 4096",
+		   map_alone(&few), map_alone(&lots));
 	few.same = true;
 	bench_at_least("space: two threads on the same range", 1.8,
 		       scaling(map_direct, &few, 200000), "x one");
