@@ -332,6 +332,23 @@ static void test_move(unsigned long calls)
 }
 
 /* What fits onto the stack fits there however the source is aligned. */
+/* Distances at which a CPU may have a way of its own. */
+static void test_move_short_distance(void)
+{
+	static const size_t sizes[] = { 500, 512, 777, 1024, 4096 };
+	unsigned long bad = 0;
+	size_t d, i;
+
+	for (d = 1; d < 300; d++) {
+		randomize(dst_buf, SIZE);
+		for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+			bad += move_once(64 + d % 16 + d, 64 + d % 16, sizes[i],
+					 (struct vfiomem_attr)VFIOMEM_ATTR_RAM,
+					 VFIOMEM_ASCENDING_WRITE, 0);
+	}
+	ktap_result(!bad, "move: every short distance, upwards");
+}
+
 static void test_move_saves_end(void)
 {
 	const size_t n = 6192, d = 4144;
@@ -536,6 +553,7 @@ int main(int argc, char **argv)
 		test_fill(calls, true);
 	test_every_overlap();
 	test_move(calls);
+	test_move_short_distance();
 	test_move_saves_end();
 	return ktap_finish();
 }
