@@ -117,6 +117,15 @@ static void test_stale_data(void)
 		memset(buf.ptr, 0x5a, len);
 		expect_eq(vfiomem_pool_unmap(pool, &buf), 0);
 	}
+	/* Always the same length, so that bytes and memory come from a stripe. */
+	for (unsigned int i = 0; i < 1000; i++) {
+		expect_eq(vfiomem_pool_try_map(pool, 0, 100, i % 2 ? &filled : NULL, &buf), 0);
+		if (i % 2 == 0)
+			for (size_t k = 0; k < 100; k++)
+				leaks += ((char *)buf.ptr)[k] != 0;
+		memset(buf.ptr, 0x5a, 100);
+		expect_eq(vfiomem_pool_unmap(pool, &buf), 0);
+	}
 	/* The same by way of a waiter, whose memory comes from another's hands. */
 	for (int i = 0; i < 2; i++) {
 		struct vfiomem_piece piece = { 0, 1 << 20 };
@@ -665,9 +674,11 @@ static void *cancel_thread(void *arg)
 /* Nothing is left to the hooks, be another thread still in the pool. */
 static void test_closed_is_freed(void)
 {
+	enum { CANCELS = 8 };
+
 	for (int round = 0; round < 10; round++) {
 		struct unmapper u = { .pool = make_hooked(1 << 20) };
-		pthread_t unmaps, cancels[3];
+		pthread_t unmaps, cancels[CANCELS];
 		struct note note;
 
 		stage = 0;
@@ -678,13 +689,13 @@ static void test_closed_is_freed(void)
 		pthread_create(&unmaps, NULL, unmap_thread, &u);
 		while (!stage)
 			usleep(100);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < CANCELS; i++)
 			pthread_create(&cancels[i], NULL, cancel_thread, &note);
 		usleep(10000);
 		expect_eq(vfiomem_pool_destroy(u.pool), 0);
 		expect_eq(live, 0);
 		pthread_join(unmaps, NULL);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < CANCELS; i++)
 			pthread_join(cancels[i], NULL);
 	}
 }
