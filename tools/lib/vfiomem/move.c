@@ -129,9 +129,13 @@ int vfiomem_move(struct vfiomem_attr dst_attr, volatile void *dst,
 	if (!distance || distance >= n)
 		return vfiomem_copy(dst_attr, dst, src_attr, src, n, order);
 
-	/* The source lies below and does not wrap around if this does not. */
+	/*
+	 * Below 2^63 nothing can wrap around, and the source lies below the
+	 * destination.
+	 */
 	if (order == VFIOMEM_ASCENDING_WRITE && dst_attr.mode == VFIOMEM_NORMAL &&
-	    !(not_anything(dst_attr, src_attr) | ((uintptr_t)dst + n) >> 63) &&
+	    !not_anything(dst_attr, src_attr) &&
+	    (intptr_t)((uintptr_t)dst | n) >= 0 &&
 	    arch_move_up(dst, src, n, distance))
 		return 0;
 

@@ -349,6 +349,27 @@ static void test_move_short_distance(void)
 	ktap_result(!bad, "move: every short distance, upwards");
 }
 
+/* Moves that reach beyond the end of the address space are refused. */
+static void test_move_wraps(void)
+{
+	static const unsigned int orders[] = {
+		VFIOMEM_RELAXED, VFIOMEM_PUBLISH, VFIOMEM_ASCENDING_WRITE,
+		VFIOMEM_ASCENDING, VFIOMEM_PLAIN,
+	};
+	const struct vfiomem_attr ram = VFIOMEM_ATTR_RAM;
+	uint8_t *end = (uint8_t *)-4096, *d = dst_buf + 64;
+	unsigned long bad = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		bad += vfiomem_move(ram, d, ram, d - 64, -(size_t)65536, orders[i],
+				    NULL, 0) != -EINVAL;
+		bad += vfiomem_move(ram, end, ram, end - 64, 8192, orders[i],
+				    NULL, 0) != -EINVAL;
+	}
+	ktap_result(!bad, "move: none wraps around");
+}
+
 static void test_move_saves_end(void)
 {
 	const size_t n = 6192, d = 4144;
@@ -554,6 +575,7 @@ int main(int argc, char **argv)
 	test_every_overlap();
 	test_move(calls);
 	test_move_short_distance();
+	test_move_wraps();
 	test_move_saves_end();
 	return ktap_finish();
 }
