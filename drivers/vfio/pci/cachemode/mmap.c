@@ -57,11 +57,12 @@ out_unlock_memory:
 /*
  * Have the fault taken again, unless waiting is no use.
  *
- * The wait is without the lock that the fault came with, so that munmap() and
- * others need not wait as well, and the fault is VM_FAULT_RETRY then.  That is
- * how KVM and type1, which fault pages in to look them up, know that there is
- * something to wait for: no page and nothing to retry is an error to them
- * (callers of fixup_user_fault()).
+ * Memory trains while the lock that the fault came with is released, so that
+ * munmap() and others need not wait as well, and the fault is VM_FAULT_RETRY
+ * then.  That is how KVM and type1, which fault pages in to look them up, know
+ * that there is something to wait for: no page and nothing to retry is an error
+ * to them (callers of fixup_user_fault()).  They wait until memory is ready, or
+ * too late, or they are killed.
  */
 static vm_fault_t wait_for_reset(struct cachemode_region *region,
 				 struct vm_fault *vmf)
