@@ -45,6 +45,16 @@
 #define APART	__attribute__((__noipa__))
 #endif
 
+/*
+ * glibc keeps room for a few bytes of each thread that are reached without a
+ * call.  musl does not: a program could not dlopen() the library then.
+ */
+#ifdef __GLIBC__
+#define THREAD_LOCAL	_Thread_local __attribute__((__tls_model__("initial-exec")))
+#else
+#define THREAD_LOCAL	_Thread_local
+#endif
+
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 

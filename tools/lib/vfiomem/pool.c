@@ -6,9 +6,8 @@
  * of the budget was handed out, and who waits. Around it are stripes, one for
  * each thread that comes along until there are more threads than stripes; a
  * stripe keeps a few returned bytes ("credits") and returned buffers for the
- * next request, under a lock that nobody else wants, so that it is biased
- * towards that thread (bias.h). As long as nobody waits, a pair of map and unmap
- * takes that lock twice, and nothing else is shared.
+ * next request, under a spinlock that nobody else wants. As long as nobody waits,
+ * a pair of map and unmap takes that lock twice, and nothing else is shared.
  *
  *	handed = bytes granted + credits of all stripes
  *
@@ -26,13 +25,12 @@
  *
  * Lock order: mutex, then one stripe's lock. Callbacks run without either.
  * A stripe's lock is held for a few dozen instructions and never over a call
- * to the memory allocator or the kernel, but for the one that takes it from a
- * favourite. Who finds it taken spins and yields, which is of no use to a
- * real-time thread whose CPU the holder needs.
+ * to the memory allocator or the kernel. Who finds it taken spins and yields,
+ * which is of no use to a real-time thread whose CPU the holder needs.
  *
- * The short way, take_at_once() and leave_at_once(), is that of a stripe's
- * favourite. It touches few lines of memory and writes little, because who has
- * just filled a buffer waits for nothing but its stores.
+ * The short way, take_at_once() and leave_at_once(), is that of who finds the
+ * lock free and all there. It touches few lines of memory and writes little,
+ * because who has just filled a buffer waits for nothing but its stores.
  *
  * Pools and their locks are never given back to libc, only used again for the
  * next pool: until there is one, a late call with a handle of a destroyed pool
@@ -44,6 +42,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,7 +53,6 @@
 #include <unistd.h>
 
 #include "arena.h"
-#include "bias.h"
 #include "internal.h"
 
 #define PAGE		ARENA_PAGE
@@ -63,7 +61,7 @@
 #define NR_CHUNKS	20
 #define FIRST_CHUNK	32	/* slots; each further chunk has twice as many */
 #define MIN_IDLE	(2 * PAGE)
-#define NO_NUMBER	ULONG_MAX	/* of a thread that did not choose one yet */
+#define NO_STRIPE	UINT_MAX	/* of a thread that did not choose one yet */
 
 /*
  * A buffer, or a place for one. It belongs to one stripe for ever, whose lock
@@ -87,7 +85,7 @@ struct slot {
 
 struct stripe {
 	/* Aligned to what CPUs fetch together. */
-	struct bias_lock lock __attribute__((aligned(512)));
+	atomic_bool taken __attribute__((aligned(512)));	/* the lock */
 	uint32_t nr_slots;
 	size_t credits;
 	size_t max_credits;
@@ -137,36 +135,18 @@ struct vfiomem_pool {
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vfiomem_pool *spare;
 
-/* A few bytes of what the C library keeps for each thread: reached without a call. */
-static _Thread_local __attribute__((__tls_model__("initial-exec"))) struct {
-	unsigned long number;		/* of this thread, as bias.h has it */
-	unsigned int stripe;		/* the one that it uses */
+static THREAD_LOCAL struct {
+	unsigned int stripe;		/* the one that this thread uses */
 	struct runner *runner;
-} self = { .number = NO_NUMBER };
+} self = { .stripe = NO_STRIPE };
 
 /* ---- Stripes ----------------------------------------------------------- */
 
-static unsigned int next_stripe(void)
+static void choose_stripe(void)
 {
 	static atomic_uint next;
 
 	self.stripe = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % NR_STRIPES;
-	return self.stripe;
-}
-
-static void choose_number(void)
-{
-	static atomic_ulong last;
-
-	self.number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
-	next_stripe();
-}
-
-static inline unsigned long my_number(void)
-{
-	if (self.number == NO_NUMBER)
-		choose_number();
-	return self.number;
 }
 
 static inline struct stripe *stripe_at(struct vfiomem_pool *pool, unsigned int number)
@@ -178,36 +158,40 @@ static inline struct stripe *stripe_at(struct vfiomem_pool *pool, unsigned int n
 	return s;
 }
 
-static inline void stripe_lock(struct stripe *s)
+static inline bool stripe_trylock(struct stripe *s)
 {
-	bias_lock(&s->lock, my_number());
+	return !atomic_exchange_explicit(&s->taken, true, memory_order_acquire);
+}
+
+static void stripe_lock(struct stripe *s)
+{
+	unsigned int spins = 0;
+
+	while (!stripe_trylock(s)) {
+		while (atomic_load_explicit(&s->taken, memory_order_relaxed)) {
+			if (++spins % 128 == 0)
+				sched_yield();	/* its holder lost the CPU */
+		}
+	}
 }
 
 static inline void stripe_unlock(struct stripe *s)
 {
-	bias_unlock(&s->lock, self.number);
-}
-
-static inline bool stripe_lock_as_favourite(struct stripe *s)
-{
-	return bias_lock_as_favourite(&s->lock, self.number);
-}
-
-static inline void stripe_unlock_as_favourite(struct stripe *s)
-{
-	bias_unlock_as_favourite(&s->lock);
+	atomic_store_explicit(&s->taken, false, memory_order_release);
 }
 
 /* Lock this thread's stripe. Where another thread uses it, too, move on to one of our own. */
 static struct stripe *lock_my_stripe(struct vfiomem_pool *pool)
 {
-	unsigned long me = my_number();
-	struct stripe *s = stripe_at(pool, self.stripe);
+	struct stripe *s;
 
-	if (bias_lock_as_favourite(&s->lock, me) || bias_trylock(&s->lock, me))
+	if (self.stripe == NO_STRIPE)
+		choose_stripe();
+	s = stripe_at(pool, self.stripe);
+	if (stripe_trylock(s))
 		return s;
-	if (!bias_is_by(&s->lock, me))
-		s = stripe_at(pool, next_stripe());
+	choose_stripe();
+	s = stripe_at(pool, self.stripe);
 	stripe_lock(s);
 	return s;
 }
@@ -835,8 +819,8 @@ static inline bool take_whole(struct vfiomem_pool *pool, struct stripe *s,
 }
 
 /*
- * The same for one piece and the favourite of its stripe, without any lock: most
- * requests end here. What is wrong with others, map() and try_map() say.
+ * The same for one piece, if the stripe's lock is free: most requests end here.
+ * What is wrong with others, map() and try_map() say.
  */
 static inline bool take_at_once(struct vfiomem_pool *pool, uint64_t addr, size_t len,
 				const struct vfiomem_grant *how,
@@ -850,10 +834,10 @@ static inline bool take_at_once(struct vfiomem_pool *pool, uint64_t addr, size_t
 	    how->flags & ~VFIOMEM_GRANT_FILLED)
 		return false;
 	s = stripe_at(pool, self.stripe);
-	if (!stripe_lock_as_favourite(s))
+	if (self.stripe == NO_STRIPE || !stripe_trylock(s))
 		return false;
 	taken = take_whole(pool, s, &piece, 1, len, how, buf);
-	stripe_unlock_as_favourite(s);
+	stripe_unlock(s);
 	return taken;
 }
 
@@ -1062,7 +1046,7 @@ static bool is_gone(struct vfiomem_pool *pool)
 	return gone;
 }
 
-/* Give a buffer back as the favourite of its stripe, if all of it may stay there. */
+/* Give a buffer back, if the stripe's lock is free and all of it may stay there. */
 static inline bool leave_at_once(struct vfiomem_pool *pool,
 				 const struct vfiomem_buf *buf)
 {
@@ -1070,7 +1054,7 @@ static inline bool leave_at_once(struct vfiomem_pool *pool,
 	struct slot *slot;
 	bool stays;
 
-	if (!stripe_lock_as_favourite(s))
+	if (!stripe_trylock(s))
 		return false;
 	stays = !find_out(s, buf, &slot) && has_room(s, slot) &&
 		may_keep(pool, s, slot->buf.len);
@@ -1078,7 +1062,7 @@ static inline bool leave_at_once(struct vfiomem_pool *pool,
 		s->credits += slot->buf.len;
 		keep_ready(s, slot);
 	}
-	stripe_unlock_as_favourite(s);
+	stripe_unlock(s);
 	return stays;
 }
 
@@ -1306,7 +1290,6 @@ int vfiomem_pool_create(struct vfiomem_pool **out,
 		if (ret)
 			return ret;
 	}
-	bias_prepare();
 	pool = new_shell();
 	if (!pool) {
 		vfiomem_arena_exit(&arena);

@@ -42,7 +42,7 @@
 
 struct range {
 	/* What a mapping needs is in the first line. */
-	_Atomic unsigned int *holds __attribute__((aligned(64)));	/* see holds_of() */
+	_Atomic unsigned int *_Atomic holds __attribute__((aligned(64)));	/* see holds_of() */
 	bool direct[2];			/* a pointer may be given out: ... */
 	bool direct_cpu[2];		/* to the CPU alone; [1] to be written */
 	bool writable;
@@ -126,8 +126,7 @@ struct vfiomem_space {
 	struct view *old_views;
 };
 
-/* A few bytes of what the C library keeps for each thread: reached without a call. */
-static _Thread_local __attribute__((__tls_model__("initial-exec"))) struct {
+static THREAD_LOCAL struct {
 	unsigned int stripe;		/* NR_STRIPES: none chosen yet */
 	unsigned int callbacks;		/* that this thread is in */
 } self = { .stripe = NR_STRIPES };
@@ -145,7 +144,7 @@ static APART unsigned int choose_stripe(void)
 /* Counts how often threads of a stripe hold a range. */
 static inline _Atomic unsigned int *holds_of(const struct range *r, unsigned int stripe)
 {
-	return &r->holds[stripe * BLOCK];
+	return atomic_load_explicit(&r->holds, memory_order_relaxed) + stripe * BLOCK;
 }
 
 static bool is_held(struct range *r)
@@ -463,7 +462,8 @@ static struct range *new_range(struct vfiomem_space *space)
 		b->next = space->blocks;
 		space->blocks = b;
 		for (unsigned int i = 0; i < BLOCK; i++) {
-			b->ranges[i].holds = &b->holds[0][i];
+			atomic_store_explicit(&b->ranges[i].holds, &b->holds[0][i],
+					      memory_order_relaxed);
 			b->ranges[i].next = r;
 			r = &b->ranges[i];
 		}
