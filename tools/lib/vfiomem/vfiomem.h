@@ -614,7 +614,7 @@ vfiomem_store##bits(struct vfiomem_attr attr, volatile void *p,		       \
 	if (__builtin_expect(!vfiomem_is_one_access(attr, p, bits / 8), 0))    \
 		vfiomem_store_pieces(attr, p, value, bits / 8);		       \
 	else								       \
-		VFIOMEM_RAW_STORE(bits, (uint64_t)value, p);		       \
+		VFIOMEM_RAW_STORE(bits, value, p);			       \
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

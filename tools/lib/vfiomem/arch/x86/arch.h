@@ -257,19 +257,22 @@ static inline void arch_copy64s(volatile char *dst, const volatile char *src,
 		X86_LOOP64("vmovdqu64", "vmovdqu64");
 }
 
-#define X86_LINE(at)							       \
-	"vmovdqu64 " at "(%[src]), %%zmm16\n\t"			       \
-	"vmovdqu64 %%zmm16, " at "(%[dst])\n\t"
+#define X86_LOAD(at, reg)	"vmovdqu64 " at "(%[src]), %%" reg "\n\t"
+#define X86_STORE(at, reg)	"vmovdqu64 %%" reg ", " at "(%[dst])\n\t"
 
-/* Whole lines, and up to 64 bytes at @at by one masked load and store. */
-#define X86_COPY_MASKED(lines, at, nr)					       \
+/*
+ * Whole lines, and up to 64 bytes at @at by one masked load and store.  Loads
+ * come first: they might wait for stores to the same place in another page.
+ */
+#define X86_COPY_MASKED(loads, stores, at, nr)				       \
 	do {								       \
 		uint64_t mask;						       \
 									       \
-		__asm__ __volatile__(lines				       \
+		__asm__ __volatile__(loads				       \
 			"bzhi %[n], %[ones], %[mask]\n\t"		       \
 			"kmovq %[mask], %%k1\n\t"			       \
 			"vmovdqu8 " at "(%[src]), %%zmm16%{%%k1%}%{z%}\n\t"    \
+			stores						       \
 			"vmovdqu8 %%zmm16, " at "(%[dst])%{%%k1%}"	       \
 			: [mask] "=&r" (mask)				       \
 			: [dst] "r" (dst), [src] "r" (src),		       \
@@ -281,7 +284,7 @@ static inline void arch_copy64s(volatile char *dst, const volatile char *src,
 static inline void x86_copy_masked(volatile char *dst,
 				   const volatile char *src, size_t n)
 {
-	X86_COPY_MASKED("", "0", n);
+	X86_COPY_MASKED("", "", "0", n);
 }
 
 VFIOMEM_HIDDEN
@@ -301,14 +304,19 @@ static inline __attribute__((__always_inline__))
 void x86_copy_short(volatile char *dst, const volatile char *src, size_t n)
 {
 	if (n <= 64)
-		X86_COPY_MASKED("", "0", n);
+		X86_COPY_MASKED("", "", "0", n);
 	else if (n <= 128)
-		X86_COPY_MASKED(X86_LINE("0"), "64", n - 64);
+		X86_COPY_MASKED(X86_LOAD("0", "zmm17"),
+				X86_STORE("0", "zmm17"), "64", n - 64);
 	else if (n <= 192)
-		X86_COPY_MASKED(X86_LINE("0") X86_LINE("64"), "128", n - 128);
+		X86_COPY_MASKED(X86_LOAD("0", "zmm17") X86_LOAD("64", "zmm18"),
+				X86_STORE("0", "zmm17") X86_STORE("64", "zmm18"),
+				"128", n - 128);
 	else
-		X86_COPY_MASKED(X86_LINE("0") X86_LINE("64") X86_LINE("128"),
-				"192", n - 192);
+		X86_COPY_MASKED(X86_LOAD("0", "zmm17") X86_LOAD("64", "zmm18")
+				X86_LOAD("128", "zmm19"),
+				X86_STORE("0", "zmm17") X86_STORE("64", "zmm18")
+				X86_STORE("128", "zmm19"), "192", n - 192);
 }
 
 static inline bool arch_relaxed_short(volatile void *dst,
