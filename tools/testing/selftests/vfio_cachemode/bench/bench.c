@@ -107,7 +107,7 @@ bool bench_again(void)
 
 static bool results_count(void)
 {
-	return !pass || pass == PASSES;
+	return !pass || pass >= PASSES;
 }
 
 bool bench_quick(void)
@@ -226,6 +226,15 @@ double bench_time(const char *what, bench_fn a, void *arg)
 		fprintf(raw, "\"%s\",%zu,%zu,%.3f,\n", what, s->n, s->a_times,
 			s->a_ns[s->n]);
 	}
+	return median_of(s->a_ns, s->n);
+}
+
+double bench_pooled(const char *what, double value)
+{
+	struct series *s = find_series(what);
+
+	make_room(&s->a_ns, s->n + 1);
+	s->a_ns[s->n++] = value;
 	return median_of(s->a_ns, s->n);
 }
 

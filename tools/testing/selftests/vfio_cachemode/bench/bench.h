@@ -83,6 +83,15 @@ struct bench_ratio bench_compare(const char *what, bench_fn a, void *a_arg,
 double bench_time(const char *what, bench_fn a, void *arg);
 
 /**
+ * bench_pooled() - one value that a pass has found by itself
+ * @what: names it
+ * @value: the value
+ *
+ * Return: the median of those of all passes so far.
+ */
+double bench_pooled(const char *what, double value);
+
+/**
  * bench_at_most() - one target, met if @value is at most @target
  * @name: unique over all programs, as "copy: RELAXED, 1000 bytes and more"
  * @target: what is wanted

@@ -385,19 +385,14 @@ static void bench_change(struct lookup *l)
 	bench_at_least("space: lookups while it changes", 1000, looked_up, "lookups");
 }
 
-int main(int argc, char **argv)
+static void pairs(void)
 {
-	struct vfiomem_pool_options options = { .size = sizeof(options), .budget = BUDGET };
 	struct pairs plain = { 4096, 1, VFIOMEM_GRANT_FILLED, false };
 	struct pairs many = { 65536, MAX_IN_FLIGHT, VFIOMEM_GRANT_FILLED, false };
 	struct pairs copy = { 4096, 1, VFIOMEM_GRANT_FILLED, true };
 	struct pairs zeroed = { 4096, 1, 0, false };
-	struct lookup few = { .ranges = 64 }, lots = { .ranges = 4096 };
 	struct bench_ratio r;
 
-	bench_init("pool", argc, argv);
-	if (vfiomem_pool_create(&pool, &options))
-		return 1;
 	/* Not the first thread's first steps. */
 	pool_pairs(&plain, 10000);
 	pool_pairs(&many, 1000);
@@ -406,33 +401,61 @@ int main(int argc, char **argv)
 	bench_at_most("pool: map+unmap of 4 KiB", 0.4, r.ratio, "x zeroing malloc");
 	bench_note("pool: map+unmap of 4 KiB takes %.1f ns, zeroing malloc and a count %.1f ns",
 		   r.a_ns, r.b_ns);
-	bench_at_least("pool: two threads together", 1.8, scaling(pool_pairs, &plain, 200000),
-		       "x one");
+	bench_at_least("pool: two threads together", 1.8,
+		       bench_pooled("two threads, pool",
+				    scaling(pool_pairs, &plain, 200000)), "x one");
 	r = bench_compare("64 KiB, 8 in flight", pool_pairs, &many, malloc_pairs, &many);
 	bench_at_most("pool: 64 KiB, 8 in flight", 0.02, r.ratio, "x zeroing malloc");
 	r = bench_compare("read map of 4 KiB", pool_pairs, &copy, malloc_pairs, &copy);
 	bench_at_most("pool: 4 KiB with its copy", 0.4, r.ratio, "x zeroing malloc and copy");
 	r = bench_compare("zeroed 4 KiB", pool_pairs, &zeroed, malloc_pairs, &zeroed);
 	bench_at_most("pool: zeroed 4 KiB", 0.7, r.ratio, "x zeroing malloc");
-	bench_waiting();
-	bench_herd();
+}
+
+static void lookups(void)
+{
+	struct lookup few = { .ranges = 64 }, lots = { .ranges = 4096 };
+	double alone[2], crowded[2];
 
 	few.space = make_space(few.ranges);
 	lots.space = make_space(lots.ranges);
-	bench_at_most("space: lookup + direct map, 64 ranges", 25, map_alone(&few), "ns");
-	bench_at_most("space: lookup + direct map, 4096 ranges", 40, map_alone(&lots), "ns");
+	alone[0] = bench_pooled("map, 64 ranges", map_alone(&few));
+	alone[1] = bench_pooled("map, 4096 ranges", map_alone(&lots));
+	bench_at_most("space: lookup + direct map, 64 ranges", 25, alone[0], "ns");
+	bench_at_most("space: lookup + direct map, 4096 ranges", 40, alone[1], "ns");
 	bench_note("space: lookup, direct map and unmap take %.1f ns with 64 ranges, %.1f ns with 4096",
 		   bench_time("space, 64 ranges", map_direct, &few),
 		   bench_time("space, 4096 ranges", map_direct, &lots));
 	crowd(&few);
 	crowd(&lots);
+	crowded[0] = bench_pooled("crowded, 64 ranges", map_alone(&few));
+	crowded[1] = bench_pooled("crowded, 4096 ranges", map_alone(&lots));
 	bench_note("space: with all in one bucket, lookup and map take %.1f ns with 64 ranges, %.1f ns with 4096",
-		   map_alone(&few), map_alone(&lots));
+		   crowded[0], crowded[1]);
 	few.same = true;
 	bench_at_least("space: two threads on the same range", 1.8,
-		       scaling(map_direct, &few, 200000), "x one");
-	bench_change(&lots);
+		       bench_pooled("two threads, space",
+				    scaling(map_direct, &few, 200000)), "x one");
 	vfiomem_space_destroy(few.space);
+	vfiomem_space_destroy(lots.space);
+}
+
+int main(int argc, char **argv)
+{
+	struct vfiomem_pool_options options = { .size = sizeof(options), .budget = BUDGET };
+	struct lookup lots = { .ranges = 4096 };
+
+	bench_init("pool", argc, argv);
+	if (vfiomem_pool_create(&pool, &options))
+		return 1;
+	while (bench_again()) {
+		pairs();
+		lookups();
+	}
+	bench_waiting();
+	bench_herd();
+	lots.space = make_space(lots.ranges);
+	bench_change(&lots);
 	vfiomem_space_destroy(lots.space);
 	vfiomem_pool_destroy(pool);
 	return bench_done();
