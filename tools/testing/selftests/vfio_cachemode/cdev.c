@@ -249,23 +249,6 @@ TEST_F(cdev, killed_owner)
 TEST_F(cdev, dma_buf_of_a_bar)
 {
 	struct {
-		struct vfio_device_feature feature;
-		/* struct vfio_device_feature_dma_buf, newer than our headers */
-		__u32 region_index;
-		__u32 open_flags;
-		__u32 flags;
-		__u32 nr_ranges;
-		__u64 offset;
-		__u64 length;
-	} get = {
-		.feature.argsz = sizeof(get),
-		.feature.flags = VFIO_DEVICE_FEATURE_GET | 11,
-		.region_index = VFIO_PCI_BAR0_REGION_INDEX,
-		.open_flags = O_RDWR | O_CLOEXEC,
-		.nr_ranges = 1,
-		.length = MIB(1),
-	};
-	struct {
 		/* struct iommu_ioas_map_file, newer than our headers */
 		__u32 size;
 		__u32 flags;
@@ -291,7 +274,7 @@ TEST_F(cdev, dma_buf_of_a_bar)
 	ASSERT_EQ(0, bind_to(self->fd, self->iommufd));
 	ASSERT_EQ(0, attach(self->fd, map.ioas_id));
 
-	map.fd = ioctl(edu, VFIO_DEVICE_FEATURE, &get);
+	map.fd = __dma_buf(edu, VFIO_PCI_BAR0_REGION_INDEX, MIB(1));
 	ASSERT_LE(0, map.fd);
 	ASSERT_EQ(0, ioctl(self->iommufd, _IO(IOMMUFD_TYPE, 0x8f), &map));
 	check_areas(_metadata, self->fd);

@@ -4,7 +4,6 @@
  * of any offset and width, and the physical BARs that they shadow.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +18,6 @@
 #define FIRST	PCI_BASE_ADDRESS_0
 #define BEHIND	(PCI_BASE_ADDRESS_5 + 4)
 #define BYTES	(BEHIND - FIRST)
-#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
-#define VFIO_DEVICE_FEATURE_DMA_BUF	11
-#endif
 
 #define FLAGS64	(PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH)
 
@@ -280,32 +276,6 @@ TEST_F(config, bad_buffers_are_refused)
 	EXPECT_EQ(-1, pread(self->device.fd, &before, 4, self->base + 4096));
 }
 
-/* A dma-buf of a BAR's first page: its fd, or -errno. */
-static int __dma_buf(int fd, unsigned int bar)
-{
-	struct {
-		struct vfio_device_feature feature;
-		/* struct vfio_device_feature_dma_buf, newer than our headers */
-		__u32 region_index;
-		__u32 open_flags;
-		__u32 flags;
-		__u32 nr_ranges;
-		__u64 offset;
-		__u64 length;
-	} get = {
-		.feature.argsz = sizeof(get),
-		.feature.flags = VFIO_DEVICE_FEATURE_GET |
-				 VFIO_DEVICE_FEATURE_DMA_BUF,
-		.region_index = bar,
-		.open_flags = O_RDWR | O_CLOEXEC,
-		.nr_ranges = 1,
-		.length = 4096,
-	};
-	int ret = ioctl(fd, VFIO_DEVICE_FEATURE, &get);
-
-	return ret < 0 ? -errno : ret;
-}
-
 /*
  * Where the GPU has a physical BAR behind an emulated one, no access of the
  * region reaches it: its registers do not change, nothing of it is read.
@@ -340,8 +310,8 @@ TEST_F(config, shadowed_bar_is_out_of_reach)
 					   info->offset + 0x500));
 			EXPECT_EQ(wrote, seen);
 
-			EXPECT_GT(0, __dma_buf(self->device.fd, index));
-			EXPECT_GT(0, __dma_buf(self->device.fd, index + 1));
+			EXPECT_GT(0, __dma_buf(self->device.fd, index, KIB(4)));
+			EXPECT_GT(0, __dma_buf(self->device.fd, index + 1, KIB(4)));
 			ioeventfd.offset = info->offset;
 			ioeventfd.fd = eventfd(0, EFD_CLOEXEC);
 			EXPECT_EQ(-1, ioctl(self->device.fd,
@@ -362,7 +332,7 @@ TEST_F(config, shadowed_bar_is_out_of_reach)
 	EXPECT_LE(1, tried);
 
 	/* An ordinary BAR has one, in kernels that know of it. */
-	ret = __dma_buf(self->device.fd, VFIO_PCI_BAR0_REGION_INDEX);
+	ret = __dma_buf(self->device.fd, VFIO_PCI_BAR0_REGION_INDEX, KIB(4));
 	if (ret != -ENOTTY)
 		EXPECT_LE(0, ret);
 }

@@ -665,3 +665,32 @@ uint64_t random64(uint64_t *state)
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
 }
+
+#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
+#define VFIO_DEVICE_FEATURE_DMA_BUF	11
+#endif
+
+int __dma_buf(int fd, unsigned int bar, uint64_t length)
+{
+	struct {
+		struct vfio_device_feature feature;
+		/* struct vfio_device_feature_dma_buf, newer than our headers */
+		__u32 region_index;
+		__u32 open_flags;
+		__u32 flags;
+		__u32 nr_ranges;
+		__u64 offset;
+		__u64 length;
+	} get = {
+		.feature.argsz = sizeof(get),
+		.feature.flags = VFIO_DEVICE_FEATURE_GET |
+				 VFIO_DEVICE_FEATURE_DMA_BUF,
+		.region_index = bar,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.nr_ranges = 1,
+		.length = length,
+	};
+	int ret = ioctl(fd, VFIO_DEVICE_FEATURE, &get);
+
+	return ret < 0 ? -errno : ret;
+}

@@ -66,6 +66,8 @@ int __vfio_open_cdev(const char *bdf);
 /* VFIO_DEVICE_PCI_HOT_RESET of all that @device's owner has. */
 int __hot_reset(const struct vfio_device *device);
 void vfio_close(struct vfio_device *device);
+/* A dma-buf of a BAR's first @length bytes: its fd. */
+int __dma_buf(int fd, unsigned int bar, uint64_t length);
 
 /*
  * Region info with its whole capability chain, in malloc()ed memory.  The
