@@ -304,7 +304,7 @@ static inline __attribute__((__always_inline__))
 void x86_copy_short(volatile char *dst, const volatile char *src, size_t n)
 {
 	if (n <= 64)
-		X86_COPY_MASKED("", "", "0", n);
+		x86_copy_masked(dst, src, n);
 	else if (n <= 128)
 		X86_COPY_MASKED(X86_LOAD("0", "zmm17"),
 				X86_STORE("0", "zmm17"), "64", n - 64);
