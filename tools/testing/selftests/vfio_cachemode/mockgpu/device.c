@@ -428,6 +428,15 @@ static void bar_access(struct device *dev, const struct bar_access *access,
 		engine_written(dev, access->offset, access->width);
 }
 
+bool device_spoilable(const struct device *dev, uint32_t region,
+		      uint64_t offset)
+{
+	if (region == MOCKLOG_CONFIG)
+		return dev->profile->ready == READY_CXL_DVSEC &&
+		       offset == DVSEC_CXL + CXL_DVSEC_RANGE1_LOW;
+	return region < 6;
+}
+
 int device_access(struct device *dev, uint32_t region, uint64_t offset,
 		  uint32_t width, uint8_t *data, bool write)
 {

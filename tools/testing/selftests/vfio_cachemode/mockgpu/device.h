@@ -93,6 +93,13 @@ void device_free(struct device *dev);
 int device_access(struct device *dev, uint32_t region, uint64_t offset,
 		  uint32_t width, uint8_t *data, bool write);
 
+/*
+ * May a fault on command spoil the answer to this access?  To a BAR, and where
+ * a CXL part says whether its memory is ready.
+ */
+bool device_spoilable(const struct device *dev, uint32_t region,
+		      uint64_t offset);
+
 void device_reset(struct device *dev, enum mocklog_reset kind);
 
 /* The client has gone: forget its memory and its interrupts. */

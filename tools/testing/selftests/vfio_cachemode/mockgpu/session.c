@@ -248,7 +248,7 @@ static void resize(struct reply *reply, uint32_t size)
 	reply->size = size;
 }
 
-/* Spoil the reply to an access to a BAR, if that is wanted. */
+/* Spoil the reply to an access, if that is wanted. */
 static void inject(struct session *session, const struct vu_request *req,
 		   struct reply *reply)
 {
@@ -257,9 +257,10 @@ static void inject(struct session *session, const struct vu_request *req,
 	struct vu_header header;
 	uint32_t count;
 
-	if (!session->fault_left || access->region >= 6 ||
+	if (!session->fault_left ||
 	    (req->header.command != VU_REGION_READ &&
-	     req->header.command != VU_REGION_WRITE))
+	     req->header.command != VU_REGION_WRITE) ||
+	    !device_spoilable(session->dev, access->region, access->offset))
 		return;
 	session->fault_left--;
 	log_add(session->dev->log, (struct mocklog_record) {
