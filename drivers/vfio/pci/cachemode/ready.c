@@ -82,9 +82,14 @@ static bool look(struct cachemode_device *cdev, const void __iomem *bar0,
 	}
 }
 
-static bool timed_out(unsigned long since, unsigned int seconds)
+/*
+ * Had the time passed when a look began?  Not when it ended: between the two
+ * the CPU may have been away for longer than that.
+ */
+static bool timed_out(unsigned long began, unsigned long since,
+		      unsigned int seconds)
 {
-	return time_after(jiffies, since + seconds * HZ);
+	return time_after(began, since + seconds * HZ);
 }
 
 /*
@@ -97,6 +102,7 @@ static int poll_ready(struct cachemode_region *region)
 	const bool memory = cachemode_region_emulated(region);
 	const void __iomem *bar0 = NULL;
 	unsigned int timeout = BAR0_TIMEOUT;
+	unsigned long began;
 	int ret = 0;
 
 	/* Only a function with device memory has the status registers. */
@@ -107,6 +113,7 @@ static int poll_ready(struct cachemode_region *region)
 	}
 
 	down_write(&cdev->reset_lock);
+	began = jiffies;
 	if (memory && !cdev->ready && !cdev->in_reset)
 		cdev->ready = look(cdev, bar0, &timeout);
 	if (cachemode_region_ready(region)) {
@@ -114,8 +121,8 @@ static int poll_ready(struct cachemode_region *region)
 	} else {
 		if (!cdev->not_ready_since)
 			cdev->not_ready_since = jiffies ?: 1;
-		ret = timed_out(cdev->not_ready_since, timeout) ? -ETIMEDOUT :
-								  -EAGAIN;
+		ret = timed_out(began, cdev->not_ready_since, timeout) ?
+			-ETIMEDOUT : -EAGAIN;
 	}
 	up_write(&cdev->reset_lock);
 	return ret;
@@ -187,7 +194,7 @@ int cachemode_ready_wait(struct cachemode_region *region, unsigned int ms)
 int cachemode_ready_probe(struct cachemode_device *cdev)
 {
 	struct pci_dev *pdev = cdev->core.pdev;
-	unsigned long since = jiffies;
+	unsigned long began, since = jiffies;
 	void __iomem *bar0 = NULL;
 	unsigned int timeout;
 	int ret;
@@ -210,9 +217,12 @@ int cachemode_ready_probe(struct cachemode_device *cdev)
 		}
 	}
 
-	while (!look(cdev, bar0, &timeout)) {
-		ret = timed_out(since, timeout) ? -ETIMEDOUT :
-						  sleep_killable(POLL_MS);
+	for (;;) {
+		began = jiffies;
+		if (look(cdev, bar0, &timeout))
+			break;
+		ret = timed_out(began, since, timeout) ? -ETIMEDOUT :
+							 sleep_killable(POLL_MS);
 		if (ret) {
 			pci_err(pdev, "device memory is not ready: %pe\n",
 				ERR_PTR(ret));
