@@ -18,8 +18,9 @@
 #define CAP_EXPRESS	0x50
 #define CAP_MSI		0x90
 #define CAP_MSIX	0xb0
-#define DVSEC_NVIDIA	0x100
-#define DVSEC_CXL	0x140
+#define CAP_AER		0x100
+#define DVSEC_NVIDIA	0x150
+#define DVSEC_CXL	0x160
 
 #define NVIDIA_DVSEC_ID		3
 #define NVIDIA_DVSEC_FLAGS	0xa	/* bit 0: MIG works with cached memory */
@@ -32,6 +33,9 @@
 #define CXL_MEMORY_VALID	0x1
 #define CXL_MEMORY_ACTIVE	0x2
 #define CXL_ACTIVE_TIMEOUT	(2 << 13)	/* 16 seconds */
+
+/* PCI Express 6.0, 7.8.4.4: the errors that are fatal by default. */
+#define AER_FATAL		0x00462030
 
 static void put8(struct device *dev, unsigned int at, uint8_t value)
 {
@@ -127,27 +131,44 @@ static void config_capabilities(struct device *dev)
 	}
 }
 
-static void add_dvsec(struct device *dev, unsigned int at, unsigned int next,
+/* Link an extended capability into the list, which begins at 0x100. */
+static void add_extended(struct device *dev, unsigned int *last,
+			 unsigned int at, uint16_t id, unsigned int version)
+{
+	put32(dev, at, id | version << 16);
+	if (*last)
+		put16(dev, *last + 2, dev->config[*last + 2] | at << 4);
+	*last = at;
+}
+
+static void add_dvsec(struct device *dev, unsigned int *last, unsigned int at,
 		      uint16_t vendor, uint16_t id, uint16_t length)
 {
-	put32(dev, at, PCI_EXT_CAP_ID_DVSEC | 1 << 16 | next << 20);
+	add_extended(dev, last, at, PCI_EXT_CAP_ID_DVSEC, 1);
 	put32(dev, at + PCI_DVSEC_HEADER1, vendor | (uint32_t)length << 20);
 	put16(dev, at + PCI_DVSEC_HEADER2, id);
 }
 
-static void config_dvsecs(struct device *dev)
+static void config_extended(struct device *dev)
 {
-	const bool cxl = dev->profile->ready == READY_CXL_DVSEC;
+	unsigned int last = 0;
+
+	/* It detects no error itself: a guest's kernel can be made to see one. */
+	add_extended(dev, &last, CAP_AER, PCI_EXT_CAP_ID_ERR, 2);
+	writable(dev, CAP_AER + PCI_ERR_UNCOR_MASK, ~0U, 4);
+	put32(dev, CAP_AER + PCI_ERR_UNCOR_SEVER, AER_FATAL);
+	writable(dev, CAP_AER + PCI_ERR_UNCOR_SEVER, ~0U, 4);
+	writable(dev, CAP_AER + PCI_ERR_COR_MASK, ~0U, 4);
 
 	if (dev->profile->mig == MIG_NO_DVSEC)
 		return;
-	add_dvsec(dev, DVSEC_NVIDIA, cxl ? DVSEC_CXL : 0,
-		  dev->profile->vendor, NVIDIA_DVSEC_ID, 0x10);
+	add_dvsec(dev, &last, DVSEC_NVIDIA, dev->profile->vendor,
+		  NVIDIA_DVSEC_ID, 0x10);
 	put16(dev, DVSEC_NVIDIA + NVIDIA_DVSEC_FLAGS,
 	      dev->profile->mig == MIG_FIXED);
-	if (!cxl)
+	if (dev->profile->ready != READY_CXL_DVSEC)
 		return;
-	add_dvsec(dev, DVSEC_CXL, 0, CXL_VENDOR, CXL_DVSEC_ID,
+	add_dvsec(dev, &last, DVSEC_CXL, CXL_VENDOR, CXL_DVSEC_ID,
 		  CXL_DVSEC_LENGTH);
 	/* Memory, with one range. */
 	put16(dev, DVSEC_CXL + CXL_DVSEC_CAPABILITY, 1 << 2 | 1 << 4);
@@ -180,7 +201,7 @@ static void config_init(struct device *dev)
 	writable(dev, PCI_INTERRUPT_LINE, 0xff, 1);
 	config_bars(dev);
 	config_capabilities(dev);
-	config_dvsecs(dev);
+	config_extended(dev);
 }
 
 static int bar_init(struct bar *bar, const struct profile_bar *what,

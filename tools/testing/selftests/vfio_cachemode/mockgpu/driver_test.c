@@ -755,6 +755,25 @@ static void pause_forever(void *unused)
 		pause();
 }
 
+/* The part that was removed comes back, and its memory with it. */
+static void scan_again(void)
+{
+	struct vfio_device device;
+	struct area area;
+	char path[128];
+
+	/*
+	 * Its own bus alone: a scan of all of them takes the others' functions
+	 * off their bus for moments, in which they read all ones.
+	 */
+	snprintf(path, sizeof(path), "/sys/class/pci_bus/%.7s/rescan", bdf);
+	CHECK_EQ(write_file(path, "1"), 0);
+	device = open_part();
+	area = coherent(device.fd);
+	touch(map_area(device.fd, &area, 0, 4096, 0));
+	vfio_close(&device);
+}
+
 /* Removal waits for the last user, who goes; the part comes back by a scan. */
 static void test_remove(void)
 {
@@ -775,16 +794,119 @@ static void test_remove(void)
 	CHECK_EQ(ended(remover, LONG_MS), 0);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
 	CHECK_EQ(access(path, F_OK), -1);
-	/*
-	 * Its own bus alone: a scan of all of them takes the others' functions
-	 * off their bus for moments, in which they read all ones.
-	 */
-	snprintf(path, sizeof(path), "/sys/class/pci_bus/%.7s/rescan", bdf);
-	CHECK_EQ(write_file(path, "1"), 0);
-	device = open_part();
-	area = coherent(device.fd);
-	touch(map_area(device.fd, &area, 0, 4096, 0));
+	scan_again();
+}
+
+/*
+ * What the kernel does of an error that a part reports: injected behind its
+ * back, as drivers/pci/pcie/aer_inject.c takes it.
+ */
+static void inject_error(uint32_t uncorrectable)
+{
+	unsigned int domain, bus, slot, function;
+	struct {
+		uint8_t bus, device, function;
+		uint32_t uncorrectable, correctable, header_log[4], domain;
+	} error = { .uncorrectable = uncorrectable };
+	int fd = open("/dev/aer_inject", O_WRONLY);
+
+	CHECK_EQ(sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function),
+		 4);
+	error.domain = domain;
+	error.bus = bus;
+	error.device = slot;
+	error.function = function;
+	CHECK_EQ(write(fd, &error, sizeof(error)), sizeof(error));
+	close(fd);
+}
+
+/* Which record of the mock's log tells of its last reset. */
+static uint64_t last_reset(void)
+{
+	char command[32];
+
+	snprintf(command, sizeof(command), "last %u", MOCKLOG_RESET);
+	return number(command);
+}
+
+/* It is told, and nothing else: no reset, and memory stays as it is. */
+static void test_error_nonfatal(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
+	int event = take_interrupt(&device, VFIO_PCI_ERR_IRQ_INDEX, 0);
+	const uint64_t before = last_reset();
+
+	*p = 4;
+	inject_error(PCI_ERR_UNC_COMP_ABORT);
+	CHECK(told(event, NULL, LONG_MS));
+	CHECK_EQ(*p, 4);
+	CHECK_EQ(last_reset(), before);
 	vfio_close(&device);
+}
+
+/* The kernel resets the link; who touches memory meanwhile waits. */
+static void recovered(const struct vfio_device *device, void *p)
+{
+	int event = take_interrupt(device, VFIO_PCI_ERR_IRQ_INDEX, 0);
+	const uint64_t before = last_reset();
+	pid_t toucher;
+
+	/* A CXL part may take longer for this than for its link. */
+	DO("after-reset memory never");
+	inject_error(PCI_ERR_UNC_MALF_TLP);
+	CHECK(told(event, NULL, LONG_MS));
+	toucher = in_child(touch, p);
+	CHECK_EQ(ended(toucher, 500), -1);
+	while (last_reset() == before)
+		usleep(10000);
+	/* Its command register is lost; a VMM's guest sets it again. */
+	config_write(device->fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	DO("ready all 0");
+	CHECK_EQ(ended(toucher, LONG_MS), 0);
+	CHECK_EQ(*(volatile uint64_t *)p, 1);
+	DO("after-reset all 0");
+	CHECK_EQ(reset_part(device, RESET_FLR), 0);
+	CHECK_EQ(*(volatile uint64_t *)p, 1);
+}
+
+/*
+ * The kernel cannot reset the link (takes_bus_reset()) and gives the part up.
+ * What follows may fail, but must end; and the part comes back by a scan.
+ */
+static void given_up(const struct vfio_device *device, void *p,
+		     const struct area *area)
+{
+	int event = take_interrupt(device, VFIO_PCI_ERR_IRQ_INDEX, 0);
+	struct read_of what = { device->fd, area->base };
+	pid_t toucher, reader;
+
+	inject_error(PCI_ERR_UNC_MALF_TLP);
+	CHECK(told(event, NULL, LONG_MS));
+	toucher = in_child(touch, p);
+	reader = in_child(read_one, &what);
+	CHECK(ended(toucher, LONG_MS) != -1);
+	CHECK(ended(reader, LONG_MS) != -1);
+}
+
+static void test_error_fatal(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	void *p = map_area(device.fd, &area, 0, 4096, 0);
+
+	touch(p);
+	if (takes_bus_reset())
+		recovered(&device, p);
+	else
+		given_up(&device, p, &area);
+	munmap(p, 4096);
+	vfio_close(&device);
+	if (!takes_bus_reset()) {
+		CHECK_EQ(ended(in_child(remove_it, NULL), LONG_MS), 0);
+		scan_again();
+	}
 }
 
 /* Nobody has reached the physical BARs that the memory shadows. */
@@ -871,6 +993,8 @@ static const struct test {
 	{ "fault-short", test_fault_short },
 	{ "fault-silent", test_fault_silent, "gh200-mig gb200 cxl" },
 	{ "remove-rescan", test_remove },
+	{ "error-nonfatal", test_error_nonfatal },
+	{ "error-fatal", test_error_fatal },
 	{ "shadowed-bars", test_shadowed },
 	{ "lost", test_lost, .last = true },
 };

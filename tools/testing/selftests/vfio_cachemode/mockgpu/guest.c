@@ -54,7 +54,7 @@ int take_interrupt(const struct vfio_device *device, unsigned int index,
 		-1,
 	};
 
-	if (!has_interrupts())
+	if (index != VFIO_PCI_ERR_IRQ_INDEX && !has_interrupts())
 		return -1;
 	irq.fd = eventfd(0, EFD_NONBLOCK);
 	if (ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &irq))

@@ -24,7 +24,10 @@ void *dma_memory(const struct vfio_device *device, size_t size);
  */
 bool has_interrupts(void);
 
-/* An eventfd for @vector of VFIO's interrupt @index, or -1. */
+/*
+ * An eventfd for @vector of VFIO's interrupt @index, or -1.  (What tells of
+ * errors is no interrupt of the part.)
+ */
 int take_interrupt(const struct vfio_device *device, unsigned int index,
 		   unsigned int vector);
 

@@ -506,11 +506,11 @@ static bool readiness(void)
 	client_start(&c, mockgpu, "cxl");
 	client_connect(&c);
 	client_version(&c);
-	CHECK(!client_read(&c, 7, 0x15c, 4, &value) && (value & 3) == 3);
+	CHECK(!client_read(&c, 7, 0x17c, 4, &value) && (value & 3) == 3);
 	CHECK(!client_control(&c, "ready memory never", NULL, 0));
-	CHECK(!client_read(&c, 7, 0x15c, 4, &value) && (value & 3) == 1);
+	CHECK(!client_read(&c, 7, 0x17c, 4, &value) && (value & 3) == 1);
 	CHECK(!client_control(&c, "ready all never", NULL, 0));
-	CHECK(!client_read(&c, 7, 0x15c, 4, &value) && (value & 3) == 0);
+	CHECK(!client_read(&c, 7, 0x17c, 4, &value) && (value & 3) == 0);
 	CHECK(client_stop(&c) == 0);
 	return true;
 }
