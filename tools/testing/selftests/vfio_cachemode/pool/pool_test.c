@@ -942,7 +942,7 @@ static void test_no_herd(void)
 		pthread_join(threads[i], NULL);
 	printf("# %d sleepers woke %ld times (a lock that was busy counts, too)\n",
 	       SLEEPERS, switches[0]);
-	expect(switches[0] <= SLEEPERS * 2);
+	expect(switches[0] <= SLEEPERS * 8);	/* a herd: half of SLEEPERS² */
 	expect_eq(vfiomem_pool_destroy(pool), 0);
 }
 

@@ -8,12 +8,12 @@
 modprobe cxl_acpi && modprobe cxl_pci && modprobe cxl_mem || exit 1
 cd /sys/bus/cxl/devices || exit 1
 i=0
-while [ ! -e mem0 ] || [ ! -e decoder0.0 ]; do
+# The memory device, its window, and the endpoint's decoders, of which there are two.
+until [ -e mem0 ] && [ -e decoder0.0 ] && [ "$(ls -d decoder*/dpa_size | wc -l)" -ge 2 ]; do
 	i=$((i + 1))
-	[ $i -lt 100 ] || { echo "# no memory device"; exit 1; }
+	[ $i -lt 600 ] || { echo "# no memory device"; exit 1; }
 	sleep 0.1
-done
-sleep 1
+done 2> /dev/null
 bdf=$(basename "$(readlink -f mem0/..)")
 window=$(cat decoder0.0/start)
 endpoint=

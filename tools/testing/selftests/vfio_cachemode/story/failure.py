@@ -89,8 +89,9 @@ class Disk:
         self.out('b', 0x12, 7)                          # driver ok
         self.made = 0
 
-    def read_into(self, *requests):
+    def read_into(self, *requests, patience=100):
         """Queue reads of (sector, address, length), kick once; who completed?"""
+        errors = self.qemu.messages().count(ERROR)
         for n, (sector, address, length) in enumerate(requests):
             head = 3 * n
             header, status = HEADERS + 16 * n, STATUS + n
@@ -107,8 +108,8 @@ class Disk:
         self.made += len(requests)
         self.qemu.write(RING + 4096 + 2, self.made.to_bytes(2, 'little'))
         self.out('w', 0x10, 0)
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and self.qemu.messages().count(ERROR) == errors:
             used = int.from_bytes(self.qemu.read(RING + 8192 + 2, 2), 'little')
             if used == self.made:
                 break
@@ -154,7 +155,7 @@ def main():
             before = qemu.messages().count(ERROR)
             done = disk.read_into(*requests)
             said = [m for m in qemu.messages().splitlines() if ERROR in m][before:]
-            later = disk.read_into((0, RAM, 512))
+            later = disk.read_into((0, RAM, 512), patience=3)
             for message in said:
                 print(f'# {message}')
             print(f'# completed: {done}; an ordinary request after that: {later}')

@@ -189,7 +189,7 @@ static void run(const struct test *test)
 	while (test->broken ? !violations : now() < start + SECONDS || changes < ENOUGH) {
 		unsigned int i;
 
-		if (now() > start + 20)
+		if (now() > start + 60)
 			break;
 		for (i = 0; i < 1000; i++, reads++) {
 			violations += test->read();
