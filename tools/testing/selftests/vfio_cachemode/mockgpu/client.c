@@ -32,15 +32,20 @@ const char *client_path(const struct client *c, const char *name)
 static int connect_to(const struct client *c, const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int tries, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int tries, status, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		die("socket");
 	strcpy(address.sun_path, client_path(c, name));
 	/* The mock may still be starting. */
-	for (tries = 0; tries < 500; tries++) {
+	for (tries = 0; tries < 6000; tries++) {
 		if (!connect(fd, (void *)&address, sizeof(address)))
 			return fd;
+		if (waitpid(c->pid, &status, WNOHANG)) {
+			fprintf(stderr, "the mock has ended: wait status %#x\n",
+				status);
+			exit(1);
+		}
 		usleep(10000);
 	}
 	die(address.sun_path);
@@ -73,9 +78,14 @@ void client_start(struct client *c, const char *mockgpu, const char *profile)
 
 void client_connect(struct client *c)
 {
-	const struct timeval timeout = { .tv_sec = 2 };
-
 	c->fd = connect_to(c, "socket");
+	client_patience(c, 60);
+}
+
+void client_patience(struct client *c, unsigned int seconds)
+{
+	const struct timeval timeout = { .tv_sec = seconds };
+
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 }
 

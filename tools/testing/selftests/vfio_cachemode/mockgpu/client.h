@@ -27,6 +27,9 @@ void client_start(struct client *c, const char *mockgpu, const char *profile);
 void client_connect(struct client *c);
 void client_disconnect(struct client *c);
 
+/* How long to wait for a reply; a minute from client_connect() on. */
+void client_patience(struct client *c, unsigned int seconds);
+
 /* Stop the mock with SIGTERM.  Return: its exit status, -1 if it crashed. */
 int client_stop(struct client *c);
 
