@@ -113,7 +113,7 @@ struct cachemode_area {
  * @phys: where the first byte is
  * @size: bytes that region info tells: a power of two
  * @present: bytes from the start that exist, at most @size
- * @bar: what the guest wrote to the emulated BAR's two registers
+ * @bar: what the guest wrote to the emulated BAR's two registers, as bytes
  * @areas: sorted, without gaps or overlaps, from 0 to @present
  * @nr_areas: number of @areas
  * @stats: counters
@@ -125,7 +125,7 @@ struct cachemode_region {
 	phys_addr_t phys;
 	u64 size;
 	u64 present;
-	u64 bar;
+	__le64 bar;
 	struct cachemode_area *areas;
 	unsigned int nr_areas;
 	struct cachemode_stats __percpu *stats;

@@ -39,23 +39,23 @@ next_emulated_bar(struct cachemode_device *cdev, loff_t pos)
  */
 static __le64 bar_value(const struct cachemode_region *region)
 {
-	return cpu_to_le64((region->bar & ~(region->size - 1)) | BAR64_FLAGS);
+	const u64 address = le64_to_cpu(region->bar) & ~(region->size - 1);
+
+	return cpu_to_le64(address | BAR64_FLAGS);
 }
 
 static int bar_rw(struct cachemode_region *region, char __user *buf,
 		  size_t first, size_t count, bool write)
 {
-	__le64 value;
+	__le64 value = bar_value(region);
 
-	if (!write) {
-		value = bar_value(region);
+	if (!write)
 		return copy_to_user(buf, (u8 *)&value + first, count) ? -EFAULT :
 									0;
-	}
-	value = cpu_to_le64(region->bar);
-	if (copy_from_user((u8 *)&value + first, buf, count))
+	/* Only these bytes: another thread may be writing the others. */
+	if (copy_from_user(&value, buf, count))
 		return -EFAULT;
-	region->bar = le64_to_cpu(value);
+	memcpy((u8 *)&region->bar + first, &value, count);
 	return 0;
 }
 
