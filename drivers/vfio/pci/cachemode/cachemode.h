@@ -169,6 +169,18 @@ enum cachemode_ready_by {
 };
 
 /**
+ * enum cachemode_reset - resets that may be under way, each begun and ended by
+ * itself
+ * @CACHEMODE_RESET_FUNCTION: VFIO's or sysfs's, of this function
+ * @CACHEMODE_RESET_LINK: error recovery's, of all behind a port.  While the
+ *	kernel prepares it the function can still be reset by others
+ */
+enum cachemode_reset {
+	CACHEMODE_RESET_FUNCTION = BIT(0),
+	CACHEMODE_RESET_LINK = BIT(1),
+};
+
+/**
  * struct cachemode_device - a function that is bound to this driver
  * @core: vfio-pci-core's part
  * @regions: the BARs that we serve; NULL: the core does.  Changes only while
@@ -185,7 +197,8 @@ enum cachemode_ready_by {
  * @open: the device is open; areas and modes do not change while it is
  * @live: open is over and close has not begun: modes are in effect
  * @reset_lock: see below
- * @in_reset: a reset is under way: nobody may touch the device's memory
+ * @in_reset: enum cachemode_reset bits of the resets that are under way: while
+ *	there is one nobody may touch the device's memory
  * @ready: memory was seen ready since the last reset
  * @not_ready_since: jiffies at the first look that found it not ready, 0: none
  * @nl_entry: in the list of devices that netlink.c shows
@@ -226,7 +239,7 @@ struct cachemode_device {
 	bool live;
 
 	struct rw_semaphore reset_lock;
-	bool in_reset;
+	unsigned int in_reset;
 	bool ready;
 	unsigned long not_ready_since;
 
@@ -253,8 +266,11 @@ int cachemode_ready_probe(struct cachemode_device *cdev);
 bool cachemode_region_ready(const struct cachemode_region *region);
 int cachemode_ready_wait(struct cachemode_region *region, unsigned int ms);
 void cachemode_ready_recheck(struct cachemode_device *cdev);
-void cachemode_reset_begin(struct cachemode_device *cdev);
-void cachemode_reset_end(struct cachemode_device *cdev);
+void cachemode_let_sleep(struct cachemode_device *cdev);
+void cachemode_reset_begin(struct cachemode_device *cdev,
+			   enum cachemode_reset reset);
+void cachemode_reset_end(struct cachemode_device *cdev,
+			 enum cachemode_reset reset);
 
 /* Memory failures (poison.c) */
 void cachemode_poison_register(struct cachemode_area *area);

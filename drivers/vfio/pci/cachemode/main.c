@@ -223,38 +223,39 @@ static void cachemode_remove(struct pci_dev *pdev)
 
 static void cachemode_reset_prepare(struct pci_dev *pdev)
 {
-	cachemode_reset_begin(drvdata(pdev));
+	cachemode_reset_begin(drvdata(pdev), CACHEMODE_RESET_FUNCTION);
 }
 
 static void cachemode_reset_done(struct pci_dev *pdev)
 {
-	cachemode_reset_end(drvdata(pdev));
+	cachemode_reset_end(drvdata(pdev), CACHEMODE_RESET_FUNCTION);
 }
 
 /*
  * A frozen channel is recovered by a reset of the link.  A device that is given
- * up has none to wait for: it reads all ones.
+ * up has none to wait for, though there may have been one that was not seen, for
+ * a neighbour's sake: it has to show that its memory is still ready.
  */
 static pci_ers_result_t cachemode_error_detected(struct pci_dev *pdev,
 						 pci_channel_state_t state)
 {
-	if (state == pci_channel_io_frozen)
-		cachemode_reset_begin(drvdata(pdev));
-	else if (state == pci_channel_io_perm_failure)
-		cachemode_reset_end(drvdata(pdev));
+	if (state != pci_channel_io_normal)
+		cachemode_reset_begin(drvdata(pdev), CACHEMODE_RESET_LINK);
+	if (state == pci_channel_io_perm_failure)
+		cachemode_reset_end(drvdata(pdev), CACHEMODE_RESET_LINK);
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
 /* A neighbour may have asked for the reset: then it was not seen to begin. */
 static pci_ers_result_t cachemode_slot_reset(struct pci_dev *pdev)
 {
-	cachemode_reset_begin(drvdata(pdev));
+	cachemode_reset_begin(drvdata(pdev), CACHEMODE_RESET_LINK);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
 static void cachemode_resume(struct pci_dev *pdev)
 {
-	cachemode_reset_end(drvdata(pdev));
+	cachemode_reset_end(drvdata(pdev), CACHEMODE_RESET_LINK);
 }
 
 static const struct pci_error_handlers cachemode_err_handlers = {

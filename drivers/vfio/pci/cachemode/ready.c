@@ -6,6 +6,7 @@
 #include <linux/bitfield.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
+#include <linux/pm_runtime.h>
 #include <linux/sched/signal.h>
 
 #include <uapi/linux/vfio_cachemode_netlink.h>
@@ -255,16 +256,32 @@ void cachemode_ready_recheck(struct cachemode_device *cdev)
 }
 
 /**
+ * cachemode_let_sleep - drop a reference of runtime power management
+ * @cdev: the device, for whose region's access it was taken
+ *
+ * In low power it may sleep then, and what was seen of its memory meanwhile
+ * does not hold any more.
+ */
+void cachemode_let_sleep(struct cachemode_device *cdev)
+{
+	if (READ_ONCE(cdev->core.pm_runtime_engaged))
+		cachemode_ready_recheck(cdev);
+	pm_runtime_put(&cdev->core.pdev->dev);
+}
+
+/**
  * cachemode_reset_begin - a reset begins: nobody may touch the memory
  * @cdev: the device
+ * @reset: which
  *
  * Context: memory_lock is held for writing if VFIO resets, and not if somebody
  * else does.
  */
-void cachemode_reset_begin(struct cachemode_device *cdev)
+void cachemode_reset_begin(struct cachemode_device *cdev,
+			   enum cachemode_reset reset)
 {
 	down_write(&cdev->reset_lock);
-	cdev->in_reset = true;
+	cdev->in_reset |= reset;
 	cdev->ready = false;
 	cdev->not_ready_since = 0;
 	up_write(&cdev->reset_lock);
@@ -272,18 +289,21 @@ void cachemode_reset_begin(struct cachemode_device *cdev)
 }
 
 /**
- * cachemode_reset_end - a reset is over: memory may be used once it is ready
+ * cachemode_reset_end - a reset is over: memory may be used once it is ready, if
+ * no other reset is under way
  * @cdev: the device
+ * @reset: which
  *
  * Does nothing if none began: an error may be recovered from without one.
  */
-void cachemode_reset_end(struct cachemode_device *cdev)
+void cachemode_reset_end(struct cachemode_device *cdev,
+			 enum cachemode_reset reset)
 {
 	bool was_in_reset;
 
 	down_write(&cdev->reset_lock);
-	was_in_reset = cdev->in_reset;
-	cdev->in_reset = false;
+	was_in_reset = cdev->in_reset & reset;
+	cdev->in_reset &= ~reset;
 	cdev->not_ready_since = 0;
 	up_write(&cdev->reset_lock);
 	/* Open and close reset as well: that is not news. */
