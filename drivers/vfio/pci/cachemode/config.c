@@ -71,13 +71,20 @@ static ssize_t core_rw(struct cachemode_device *cdev, char __user *buf,
 		       size_t count, loff_t *ppos, bool write)
 {
 	struct vfio_device *core_vdev = &cdev->core.vdev;
-	loff_t pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	bool power = touches_power(cdev->core.pdev,
+				   *ppos & VFIO_PCI_OFFSET_MASK, count);
 	ssize_t ret;
 
 	if (!write)
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
+	/*
+	 * Before, for who takes it up while another thread, which took it down,
+	 * has not got any further; after, for who takes it down.
+	 */
+	if (power)
+		cachemode_ready_recheck(cdev);
 	ret = vfio_pci_core_write(core_vdev, buf, count, ppos);
-	if (touches_power(cdev->core.pdev, pos, count))
+	if (power)
 		cachemode_ready_recheck(cdev);
 	return ret;
 }

@@ -55,20 +55,31 @@ out_unlock_memory:
 }
 
 /*
- * Have the fault taken again, unless waiting is no use.
- *
- * Memory trains while the lock that the fault came with is released, so that
- * munmap() and others need not wait as well, and the fault is VM_FAULT_RETRY
- * then.  That is how KVM and type1, which fault pages in to look them up, know
- * that there is something to wait for: no page and nothing to retry is an error
- * to them (callers of fixup_user_fault()).  They wait until memory is ready, or
- * too late, or they are killed.
+ * Have the fault taken again.  The lock that it came with is released, if it may
+ * be, so that munmap() and others need not wait as well, and the fault is
+ * VM_FAULT_RETRY then.  That is how KVM and type1, which fault pages in to look
+ * them up, know that there is something to wait for: no page and nothing to
+ * retry is an error to them (callers of fixup_user_fault()).
+ */
+static vm_fault_t again(struct vm_fault *vmf)
+{
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+		return VM_FAULT_NOPAGE;
+	if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		release_fault_lock(vmf);
+	return VM_FAULT_RETRY;
+}
+
+/*
+ * Memory trains: wait for it, without the lock if it may be released.  Callers
+ * come again until it is ready, or too late, or they are killed.
  */
 static vm_fault_t wait_for_reset(struct cachemode_region *region,
 				 struct vm_fault *vmf)
 {
 	const bool may_unlock = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
-	struct device *dev = &region->cdev->core.pdev->dev;
+	const bool may_wait = !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT);
+	struct cachemode_device *cdev = region->cdev;
 	struct file *file = vmf->vma->vm_file;
 	vm_fault_t fault = VM_FAULT_SIGBUS;
 	int active, ret;
@@ -78,26 +89,24 @@ static vm_fault_t wait_for_reset(struct cachemode_region *region,
 	 * thread sends to sleep meanwhile does not have.  A fault does not wake
 	 * it.  Negative: no runtime power management, so nothing to hold.
 	 */
-	active = pm_runtime_get_if_active(dev);
+	active = pm_runtime_get_if_active(&cdev->core.pdev->dev);
+	/* Awake for its user, who was told, it may not yet be quite active. */
 	if (!active)
-		return VM_FAULT_SIGBUS;
+		return READ_ONCE(cdev->core.pm_runtime_engaged) ?
+			VM_FAULT_SIGBUS : again(vmf);
 	/* The VMA may go once it is unlocked; the file keeps the region. */
 	get_file(file);
 
 	/* An error can be told only as long as the lock is held. */
 	ret = cachemode_ready_wait(region, may_unlock ? 0 : FAULT_WAIT_MS);
-	if ((!ret || ret == -EAGAIN) && !may_unlock) {
-		fault = VM_FAULT_NOPAGE;
-	} else if (!ret || ret == -EAGAIN) {
-		fault = VM_FAULT_RETRY;
-		if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
-			release_fault_lock(vmf);
+	if (!ret || ret == -EAGAIN) {
+		fault = again(vmf);
+		if (may_unlock && may_wait)
 			cachemode_ready_wait(region, FAULT_WAIT_MS);
-		}
 	}
 
 	if (active > 0)
-		pm_runtime_put(dev);
+		cachemode_let_sleep(cdev);
 	fput(file);
 	return fault;
 }

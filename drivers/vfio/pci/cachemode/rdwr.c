@@ -254,11 +254,8 @@ static ssize_t rw_awake(struct cachemode_region *region, char __user *user,
 
 	if (pm_runtime_resume_and_get(dev))
 		return -EIO;
-	/* It may have been without power, and its memory with it. */
-	if (READ_ONCE(cdev->core.pm_runtime_engaged))
-		cachemode_ready_recheck(cdev);
 	ret = rw_region(region, user, count, ppos, write);
-	pm_runtime_put(dev);
+	cachemode_let_sleep(cdev);
 	return ret;
 }
 

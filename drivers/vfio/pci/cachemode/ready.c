@@ -117,9 +117,7 @@ static int poll_ready(struct cachemode_region *region)
 	began = jiffies;
 	if (memory && !cdev->ready && !cdev->in_reset)
 		cdev->ready = look(cdev, bar0, &timeout);
-	if (cachemode_region_ready(region)) {
-		cdev->not_ready_since = 0;
-	} else {
+	if (!cachemode_region_ready(region)) {
 		if (!cdev->not_ready_since)
 			cdev->not_ready_since = jiffies ?: 1;
 		ret = timed_out(began, cdev->not_ready_since, timeout) ?
