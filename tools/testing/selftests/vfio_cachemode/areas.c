@@ -121,7 +121,7 @@ TEST_F(areas, are_reported)
 }
 
 /* Every page of every area, in the user's tables and in the kernel's. */
-TEST_F_TIMEOUT(areas, hold_in_the_page_tables, 60)
+TEST_F(areas, hold_in_the_page_tables)
 {
 	unsigned int i, found;
 	uint64_t at;
@@ -166,7 +166,7 @@ TEST_F(areas, borders_are_not_crossed)
 }
 
 /* One memory: read() and write() over all borders, mappings of each area. */
-TEST_F_TIMEOUT(areas, are_one_memory, 120)
+TEST_F(areas, are_one_memory)
 {
 	const size_t size = MIB(16), longest = KIB(96);
 	unsigned char *model = calloc(1, size), *buffer = malloc(longest);

@@ -186,7 +186,7 @@ TEST_F(config, reopen)
  * Any access of 1 to 24 bytes at any offset, over the borders of registers and
  * of the group of them.
  */
-TEST_F_TIMEOUT(config, random_accesses_follow_the_model, 60)
+TEST_F(config, random_accesses_follow_the_model)
 {
 	unsigned char all[BYTES], bytes[32];
 	unsigned int where, n, i, k, bad = 0;

@@ -376,7 +376,7 @@ static long minor_faults(void)
  * Every page of 1 GiB, through a mapping that is aligned as the memory is:
  * 2 MiB entries take 512 faults, a PUD of x86 takes 1.
  */
-TEST_F_TIMEOUT(mmap, one_gib_takes_few_faults, 120)
+TEST_F(mmap, one_gib_takes_few_faults)
 {
 	unsigned int i, measured = 0;
 	uint64_t offset, at;
