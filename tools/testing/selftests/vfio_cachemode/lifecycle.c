@@ -164,7 +164,7 @@ TEST(unbind_asks_the_user)
 		vfio_close(&device);
 		_exit(__vfio_bind(gpu_bdf(), NULL) ? 1 : 0);
 	}
-	EXPECT_EQ(1, poll(&asked, 1, 5000));
+	EXPECT_EQ(1, poll(&asked, 1, 120000));
 	vfio_close(&device);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);

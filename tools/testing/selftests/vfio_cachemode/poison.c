@@ -98,6 +98,7 @@ static pid_t user_of(int fd, const struct area *area, uint64_t offset,
 		fatal("fork");
 	if (!pid) {
 		sigaction(SIGBUS, &action, NULL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
 		p = map_area(fd, area, offset, size, skew);
 		expected_address = p + failing;
@@ -105,8 +106,8 @@ static pid_t user_of(int fd, const struct area *area, uint64_t offset,
 			(void)p[at];
 		if (write(ready[1], "", 1) != 1)
 			_exit(4);
-		sleep(20);
-		_exit(5);
+		for (;;)
+			pause();
 	}
 	if (read(ready[0], &c, 1) != 1)
 		fatal("the child did not come up");
