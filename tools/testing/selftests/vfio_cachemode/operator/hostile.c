@@ -3,11 +3,11 @@
  * Send the family what no honest program would, and see that it answers each
  * time, and that nothing has changed afterwards.
  *
- *	hostile SECONDS [SEED]
+ *	hostile SECONDS [SEED [LEAST]]
  *
  * Messages are random, and half of them nearly right: a valid one with a few
  * bytes changed.  The kernel's log decides whether it bore that.  Prints how
- * many were sent, and how many of them were accepted.
+ * many were sent, LEAST or more, and how many of them were accepted.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -137,14 +137,15 @@ int main(int argc, char **argv)
 {
 	static char buffer[65536];
 	struct mnl_socket *socket = mnl_socket_open(NETLINK_GENERIC);
-	struct timeval patience = { .tv_usec = 200000 };
-	unsigned long sent = 0, accepted = 0;
+	struct timeval patience = { .tv_sec = 60 };
+	unsigned long sent = 0, accepted = 0, least;
 	uint16_t family;
 	time_t end;
 
 	if (argc < 2 || !socket || mnl_socket_bind(socket, 0, 0) < 0)
 		return 2;
 	seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	least = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
 	family = find_family(socket, buffer);
 	if (!family) {
 		fputs("hostile: no family\n", stderr);
@@ -153,7 +154,8 @@ int main(int argc, char **argv)
 	setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO,
 		   &patience, sizeof(patience));
 
-	for (end = time(NULL) + atoi(argv[1]); time(NULL) < end; sent++) {
+	end = time(NULL) + atoi(argv[1]);
+	for (; time(NULL) < end || sent < least; sent++) {
 		uint16_t flags = NLM_F_REQUEST | NLM_F_ACK |
 				 (any(3) ? 0 : NLM_F_DUMP);
 		struct nlmsghdr *message;
