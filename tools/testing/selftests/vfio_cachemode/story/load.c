@@ -340,7 +340,8 @@ static atomic_uint resets;
 static void *resetter(void *arg)
 {
 	while (!run.stop) {
-		if (ioctl(device.fd, VFIO_DEVICE_RESET)) {
+		/* -EAGAIN: another path holds the device's lock just now. */
+		if (ioctl(device.fd, VFIO_DEVICE_RESET) && errno != EAGAIN) {
 			run.errors++;
 			break;
 		}
