@@ -235,8 +235,11 @@ int main(int argc, char **argv)
 	for (uintptr_t i = 0; i < 2; i++)
 		pthread_create(&threads[readers + i], NULL, changer, (void *)i);
 	sleep(seconds);
+	/* On a busy host until all had a part in it. */
+	for (unsigned int i = 0; i < 120 && (maps <= 1000 || changes <= 100); i++)
+		sleep(1);
 	stop = true;
-	alarm(60);
+	alarm(300);
 	for (unsigned int i = 0; i < readers + 2; i++)
 		pthread_join(threads[i], NULL);
 	vfiomem_pool_stats(pool, &stats);
