@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -461,6 +462,64 @@ static void test_ready_drops(void)
 	DO("after-reset all 50");
 	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
 	CHECK_EQ(p[8192], 1);
+	vfio_close(&device);
+}
+
+static void power_control(const char *how)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/control",
+		 bdf);
+	CHECK_EQ(write_file(path, how), 0);
+}
+
+static bool sleeps(void)
+{
+	char path[128], status[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/power/runtime_status", bdf);
+	fd = open(path, O_RDONLY);
+	CHECK(read(fd, status, sizeof(status) - 1) > 0);
+	close(fd);
+	return !strcmp(status, "suspended\n");
+}
+
+/*
+ * Memory that was seen ready between the entry into low power and the sleep is
+ * looked at again after it, though what wakes the part ends low power first.
+ */
+static void test_sleep(void)
+{
+	struct vfio_device device = open_part();
+	struct area area = coherent(device.fd);
+	struct read_of what = { device.fd, area.base };
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_low_power_entry_with_wakeup entry;
+	} low_power = {
+		{ sizeof(low_power), VFIO_DEVICE_FEATURE_SET |
+		  VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP },
+		{ .wakeup_eventfd = eventfd(0, 0) },
+	};
+	uint64_t value;
+	pid_t reader;
+
+	power_control("on");
+	CHECK_EQ(ioctl(device.fd, VFIO_DEVICE_FEATURE, &low_power), 0);
+	CHECK_EQ(pread(device.fd, &value, 8, area.base), 8);
+	/* A CXL part may take longer for this than for its link. */
+	DO("ready memory never");
+	power_control("auto");
+	while (!sleeps())
+		usleep(10000);
+	reader = in_child(read_one, &what);
+	CHECK_EQ(ended(reader, 500), -1);
+	CHECK(read(low_power.entry.wakeup_eventfd, &value, 8) == 8);
+	DO("ready all 0");
+	CHECK_EQ(ended(reader, LONG_MS), 0);
 	vfio_close(&device);
 }
 
@@ -993,6 +1052,7 @@ static const struct test {
 	{ "probe-waits", test_probe_waits },
 	{ "probe-timeout", test_probe_timeout, "gh200 cxl" },
 	{ "access-timeout", test_access_timeout, "gb300 cxl" },
+	{ "sleep", test_sleep },
 	{ "reset-mapped", test_reset_mapped },
 	{ "reset-copying", test_reset_while_copying },
 	{ "dma-interrupt", test_dma },
