@@ -147,10 +147,12 @@ TEST_F(kvm, waits_while_memory_trains)
 /* Who waits for memory that does not come up can be killed, and holds no lock. */
 TEST_F(kvm, killed_while_it_waits)
 {
+	int status, opened[2];
 	uint32_t value;
-	int status;
 	pid_t pid;
+	char byte;
 
+	ASSERT_EQ(0, pipe(opened));
 	ASSERT_EQ(0, kvm_guest_load(&self->guest, SPOT, &value));
 	tell("after-reset all never");
 	ASSERT_EQ(0, ioctl(self->device.fd, VFIO_DEVICE_RESET));
@@ -163,9 +165,14 @@ TEST_F(kvm, killed_while_it_waits)
 		/* A machine belongs to the process that made it. */
 		if (kvm_guest_open(&own, self->memory, SIZE))
 			_exit(2);
+		if (write(opened[1], "", 1) != 1)
+			_exit(2);
 		err = kvm_guest_load(&own, SPOT, &value);
 		_exit(err == -EFAULT ? 3 : 4);
 	}
+	close(opened[1]);
+	ASSERT_EQ(1, read(opened[0], &byte, 1));
+	close(opened[0]);
 	usleep(400000);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	kill(pid, SIGKILL);
