@@ -878,9 +878,9 @@ static void inject_error(uint32_t uncorrectable)
 		uint32_t uncorrectable, correctable, header_log[4], domain;
 	} error = { .uncorrectable = uncorrectable };
 	int fd = open("/dev/aer_inject", O_WRONLY);
+	int fields = sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function);
 
-	CHECK_EQ(sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function),
-		 4);
+	CHECK_EQ(fields, 4);
 	error.domain = domain;
 	error.bus = bus;
 	error.device = slot;

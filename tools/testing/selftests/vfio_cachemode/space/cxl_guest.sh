@@ -9,11 +9,11 @@ modprobe cxl_acpi && modprobe cxl_pci && modprobe cxl_mem || exit 1
 cd /sys/bus/cxl/devices || exit 1
 i=0
 # The memory device, its window, and the endpoint's decoders, of which there are two.
-until [ -e mem0 ] && [ -e decoder0.0 ] && [ "$(ls -d decoder*/dpa_size | wc -l)" -ge 2 ]; do
+until [ -e mem0 ] && [ -e decoder0.0 ] && set -- decoder*/dpa_size && [ $# -ge 2 ]; do
 	i=$((i + 1))
 	[ $i -lt 600 ] || { echo "# no memory device"; exit 1; }
 	sleep 0.1
-done 2> /dev/null
+done
 bdf=$(basename "$(readlink -f mem0/..)")
 window=$(cat decoder0.0/start)
 endpoint=
