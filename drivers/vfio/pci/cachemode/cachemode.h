@@ -196,11 +196,13 @@ enum cachemode_reset {
  * @state_lock: see below
  * @open: the device is open; areas and modes do not change while it is
  * @live: open is over and close has not begun: modes are in effect
+ * @power_lock: see below
  * @reset_lock: see below
  * @in_reset: enum cachemode_reset bits of the resets that are under way: while
  *	there is one nobody may touch the device's memory
- * @ready: memory was seen ready since the last reset
- * @not_ready_since: jiffies at the first look that found it not ready, 0: none
+ * @ready: memory was seen ready since the last reset, and the last time that it
+ *	may have been without power
+ * @not_ready_since: jiffies when it was first found not ready since then, 0: never
  * @nl_entry: in the list of devices that netlink.c shows
  * @ioeventfds_lock: innermost; @ioeventfds and @nr_ioeventfds
  * @ioeventfds: of the BARs that we serve
@@ -213,6 +215,8 @@ enum cachemode_reset {
  * - state_lock: @open, @live, @regions and their areas' wanted modes.  Whoever
  *   changes them holds it and sees @open false; the paths of an open device
  *   read them without it
+ * - power_lock: held around a write to the power management registers and what
+ *	follows from it
  * - mmap_lock: held by the kernel around mmap and faults
  * - vfio_pci_core_device.memory_lock: whether memory is enabled and powered.
  *   Held for reading around each access and each insertion of a page-table
@@ -237,6 +241,8 @@ struct cachemode_device {
 	struct mutex state_lock;	/* see the lock order above */
 	bool open;
 	bool live;
+
+	struct mutex power_lock;	/* see the lock order above */
 
 	struct rw_semaphore reset_lock;
 	unsigned int in_reset;

@@ -77,15 +77,13 @@ static ssize_t core_rw(struct cachemode_device *cdev, char __user *buf,
 
 	if (!write)
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
-	/*
-	 * Before, for who takes it up while another thread, which took it down,
-	 * has not got any further; after, for who takes it down.
-	 */
-	if (power)
-		cachemode_ready_recheck(cdev);
+	if (!power)
+		return vfio_pci_core_write(core_vdev, buf, count, ppos);
+	/* Nobody takes it up again before its memory is known to be gone. */
+	mutex_lock(&cdev->power_lock);
 	ret = vfio_pci_core_write(core_vdev, buf, count, ppos);
-	if (power)
-		cachemode_ready_recheck(cdev);
+	cachemode_ready_recheck(cdev);
+	mutex_unlock(&cdev->power_lock);
 	return ret;
 }
 

@@ -38,6 +38,7 @@ static int cachemode_init_dev(struct vfio_device *core_vdev)
 	if (ret)
 		return ret;
 	mutex_init(&cdev->state_lock);
+	mutex_init(&cdev->power_lock);
 	mutex_init(&cdev->ioeventfds_lock);
 	INIT_LIST_HEAD(&cdev->ioeventfds);
 	cachemode_ready_init(cdev);
@@ -52,6 +53,7 @@ static void cachemode_release_dev(struct vfio_device *core_vdev)
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		cachemode_region_free(cdev->regions[i]);
 	mutex_destroy(&cdev->ioeventfds_lock);
+	mutex_destroy(&cdev->power_lock);
 	mutex_destroy(&cdev->state_lock);
 	vfio_pci_core_release_dev(core_vdev);
 }
@@ -234,7 +236,8 @@ static void cachemode_reset_done(struct pci_dev *pdev)
 /*
  * A frozen channel is recovered by a reset of the link.  A device that is given
  * up has none to wait for, though there may have been one that was not seen, for
- * a neighbour's sake: it has to show that its memory is still ready.
+ * a neighbour's sake: it has to show that its memory is still ready.  (6.12 does
+ * not say that it gives a device up: that one stays blocked until it is unbound.)
  */
 static pci_ers_result_t cachemode_error_detected(struct pci_dev *pdev,
 						 pci_channel_state_t state)

@@ -9,6 +9,7 @@
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched.h>
 
 #include "cachemode.h"
 
@@ -55,11 +56,11 @@ out_unlock_memory:
 }
 
 /*
- * Have the fault taken again.  The lock that it came with is released, if it may
- * be, so that munmap() and others need not wait as well, and the fault is
- * VM_FAULT_RETRY then.  That is how KVM and type1, which fault pages in to look
- * them up, know that there is something to wait for: no page and nothing to
- * retry is an error to them (callers of fixup_user_fault()).
+ * Have the fault taken again: VM_FAULT_RETRY, with the lock that it came with
+ * released unless the caller wants it back at once.  That is how KVM and type1,
+ * which fault pages in to look them up, know that there is something to wait
+ * for: no page and nothing to retry is an error to them (callers of
+ * fixup_user_fault()).
  */
 static vm_fault_t again(struct vm_fault *vmf)
 {
@@ -71,8 +72,9 @@ static vm_fault_t again(struct vm_fault *vmf)
 }
 
 /*
- * Memory trains: wait for it, without the lock if it may be released.  Callers
- * come again until it is ready, or too late, or they are killed.
+ * Memory trains: wait for it, without the lock if it may be released, so that
+ * munmap() and others need not wait as well.  Callers come again until it is
+ * ready, or too late, or they are killed.
  */
 static vm_fault_t wait_for_reset(struct cachemode_region *region,
 				 struct vm_fault *vmf)
@@ -90,19 +92,23 @@ static vm_fault_t wait_for_reset(struct cachemode_region *region,
 	 * it.  Negative: no runtime power management, so nothing to hold.
 	 */
 	active = pm_runtime_get_if_active(&cdev->core.pdev->dev);
-	/* Awake for its user, who was told, it may not yet be quite active. */
-	if (!active)
-		return READ_ONCE(cdev->core.pm_runtime_engaged) ?
-			VM_FAULT_SIGBUS : again(vmf);
+	if (!active && READ_ONCE(cdev->core.pm_runtime_engaged))
+		return VM_FAULT_SIGBUS;
 	/* The VMA may go once it is unlocked; the file keeps the region. */
 	get_file(file);
 
-	/* An error can be told only as long as the lock is held. */
-	ret = cachemode_ready_wait(region, may_unlock ? 0 : FAULT_WAIT_MS);
+	/*
+	 * An error can be told only as long as the lock is held.  A function
+	 * that is awake for its user, who was told, may not yet be active.
+	 */
+	ret = !active ? -EAGAIN :
+		cachemode_ready_wait(region, may_unlock ? 0 : FAULT_WAIT_MS);
 	if (!ret || ret == -EAGAIN) {
 		fault = again(vmf);
-		if (may_unlock && may_wait)
+		if (may_unlock && may_wait && active)
 			cachemode_ready_wait(region, FAULT_WAIT_MS);
+		else if (may_unlock && may_wait)
+			schedule_timeout_killable(1);
 	}
 
 	if (active > 0)

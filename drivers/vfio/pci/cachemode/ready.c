@@ -302,7 +302,8 @@ void cachemode_reset_end(struct cachemode_device *cdev,
 	down_write(&cdev->reset_lock);
 	was_in_reset = cdev->in_reset & reset;
 	cdev->in_reset &= ~reset;
-	cdev->not_ready_since = 0;
+	if (was_in_reset)
+		cdev->not_ready_since = 0;
 	up_write(&cdev->reset_lock);
 	/* Open and close reset as well: that is not news. */
 	if (was_in_reset && READ_ONCE(cdev->live))
