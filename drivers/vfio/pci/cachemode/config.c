@@ -71,13 +71,11 @@ static ssize_t core_rw(struct cachemode_device *cdev, char __user *buf,
 		       size_t count, loff_t *ppos, bool write)
 {
 	struct vfio_device *core_vdev = &cdev->core.vdev;
-	bool power = touches_power(cdev->core.pdev,
-				   *ppos & VFIO_PCI_OFFSET_MASK, count);
 	ssize_t ret;
 
 	if (!write)
 		return vfio_pci_core_read(core_vdev, buf, count, ppos);
-	if (!power)
+	if (!touches_power(cdev->core.pdev, *ppos & VFIO_PCI_OFFSET_MASK, count))
 		return vfio_pci_core_write(core_vdev, buf, count, ppos);
 	/* Nobody takes it up again before its memory is known to be gone. */
 	mutex_lock(&cdev->power_lock);

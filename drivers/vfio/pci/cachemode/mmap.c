@@ -56,31 +56,19 @@ out_unlock_memory:
 }
 
 /*
- * Have the fault taken again: VM_FAULT_RETRY, with the lock that it came with
- * released unless the caller wants it back at once.  That is how KVM and type1,
- * which fault pages in to look them up, know that there is something to wait
- * for: no page and nothing to retry is an error to them (callers of
- * fixup_user_fault()).
- */
-static vm_fault_t again(struct vm_fault *vmf)
-{
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
-		return VM_FAULT_NOPAGE;
-	if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
-		release_fault_lock(vmf);
-	return VM_FAULT_RETRY;
-}
-
-/*
- * Memory trains: wait for it, without the lock if it may be released, so that
- * munmap() and others need not wait as well.  Callers come again until it is
- * ready, or too late, or they are killed.
+ * Memory trains: wait for it, and have the fault taken again, until memory is
+ * ready, or too late, or who waits is killed.
+ *
+ * The lock that the fault came with is released meanwhile if it may be, so that
+ * munmap() and others need not wait as well, and the fault is VM_FAULT_RETRY
+ * then.  That is how KVM and type1, which fault pages in to look them up, know
+ * that there is something to wait for: no page and nothing to retry is an error
+ * to them (callers of fixup_user_fault()).
  */
 static vm_fault_t wait_for_reset(struct cachemode_region *region,
 				 struct vm_fault *vmf)
 {
 	const bool may_unlock = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
-	const bool may_wait = !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT);
 	struct cachemode_device *cdev = region->cdev;
 	struct file *file = vmf->vma->vm_file;
 	vm_fault_t fault = VM_FAULT_SIGBUS;
@@ -104,11 +92,14 @@ static vm_fault_t wait_for_reset(struct cachemode_region *region,
 	ret = !active ? -EAGAIN :
 		cachemode_ready_wait(region, may_unlock ? 0 : FAULT_WAIT_MS);
 	if (!ret || ret == -EAGAIN) {
-		fault = again(vmf);
-		if (may_unlock && may_wait && active)
-			cachemode_ready_wait(region, FAULT_WAIT_MS);
-		else if (may_unlock && may_wait)
-			schedule_timeout_killable(1);
+		fault = may_unlock ? VM_FAULT_RETRY : VM_FAULT_NOPAGE;
+		if (may_unlock && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
+			release_fault_lock(vmf);
+			if (active)
+				cachemode_ready_wait(region, FAULT_WAIT_MS);
+			else
+				schedule_timeout_killable(1);
+		}
 	}
 
 	if (active > 0)
