@@ -43,17 +43,7 @@ static const char *function(unsigned int n)
 	return bdf;
 }
 
-/* The kernel's messages from now on. */
-static int kernel_log(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
-		fatal("/dev/kmsg: %s", strerror(errno));
-	return fd;
-}
-
-/* Whether one of them is an error (or worse) of @bdf that has @words in it. */
+/* Whether a message of the kernel's is an error (or worse) of @bdf that has @words in it. */
 static bool complained(int fd, const char *bdf, const char *words)
 {
 	char record[4096];

@@ -84,6 +84,15 @@ int write_file(const char *path, const char *text)
 	return ret;
 }
 
+int kernel_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		fatal("/dev/kmsg: %s", strerror(errno));
+	return fd;
+}
+
 void vfio_bound(const char *bdf, char *name, size_t size)
 {
 	char path[PATH_MAX], link[PATH_MAX];

@@ -154,4 +154,7 @@ uint64_t random64(uint64_t *state);
 int read_line(const char *path, char *line, size_t size);
 int write_file(const char *path, const char *text);
 
+/* The kernel's messages from now on, a record a read(), which does not wait. */
+int kernel_log(void);
+
 #endif
