@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,15 +44,22 @@ static const char *function(unsigned int n)
 	return bdf;
 }
 
-/* Whether a message of the kernel's is an error (or worse) of @bdf that has @words in it. */
+/*
+ * Whether a message is an error (or worse) of @bdf that has @words in it.  One
+ * that another CPU has begun to write may still hide it for a moment.
+ */
 static bool complained(int fd, const char *bdf, const char *words)
 {
+	struct pollfd messages = { .fd = fd, .events = POLLIN };
 	char record[4096];
 	bool found = false;
 	unsigned int priority;
 	ssize_t n;
 
-	while ((n = read(fd, record, sizeof(record) - 1)) > 0) {
+	while (!found && poll(&messages, 1, 2000) == 1) {
+		n = read(fd, record, sizeof(record) - 1);
+		if (n <= 0)
+			break;
 		record[n] = '\0';
 		priority = strtoul(record, NULL, 10);
 		if ((priority & 7) <= 3 && strstr(record, bdf) &&

@@ -956,7 +956,7 @@ static void test_error_nonfatal(void)
 }
 
 /* The kernel resets the link; who touches memory meanwhile waits. */
-static void recovered(const struct vfio_device *device, void *p)
+static void recovered(const struct vfio_device *device, void *p, int log)
 {
 	int event = take_interrupt(device, VFIO_PCI_ERR_IRQ_INDEX, 0);
 	const uint64_t before = last_record(MOCKLOG_RESET);
@@ -975,6 +975,8 @@ static void recovered(const struct vfio_device *device, void *p)
 	DO("ready all 0");
 	CHECK_EQ(ended(toucher, LONG_MS), 0);
 	CHECK_EQ(*(volatile uint64_t *)p, 1);
+	/* Until then a reset is refused, as long as the kernel has the part locked. */
+	wait_for_recovery(log, "successful");
 	DO("after-reset all 0");
 	CHECK_EQ(reset_part(device, RESET_FLR), 0);
 	CHECK_EQ(*(volatile uint64_t *)p, 1);
@@ -985,7 +987,7 @@ static void recovered(const struct vfio_device *device, void *p)
  * What follows may fail, but must end; and the part comes back by a scan.
  */
 static void given_up(const struct vfio_device *device, void *p,
-		     const struct area *area)
+		     const struct area *area, int log)
 {
 	int event = take_interrupt(device, VFIO_PCI_ERR_IRQ_INDEX, 0);
 	struct read_of what = { device->fd, area->base };
@@ -997,6 +999,7 @@ static void given_up(const struct vfio_device *device, void *p,
 	reader = in_child(read_one, &what);
 	CHECK(ended(toucher, LONG_MS) != -1);
 	CHECK(ended(reader, LONG_MS) != -1);
+	wait_for_recovery(log, "failed");
 }
 
 static void test_error_fatal(void)
@@ -1008,10 +1011,9 @@ static void test_error_fatal(void)
 
 	touch(p);
 	if (takes_bus_reset())
-		recovered(&device, p);
+		recovered(&device, p, log);
 	else
-		given_up(&device, p, &area);
-	wait_for_recovery(log, takes_bus_reset() ? "successful" : "failed");
+		given_up(&device, p, &area, log);
 	munmap(p, 4096);
 	vfio_close(&device);
 	if (!takes_bus_reset()) {

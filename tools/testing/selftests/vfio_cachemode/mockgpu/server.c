@@ -305,11 +305,10 @@ static void control_input(struct server *s)
 		s->line_filled = 0;	/* too long for any command */
 }
 
+/* Not for long: a signal may come just before poll(), which then is not told. */
 static int timeout_ms(uint64_t ns)
 {
-	if (ns == NEVER)
-		return -1;
-	return ns / 1000000 > 60000 ? 60000 : (ns + 999999) / 1000000;
+	return ns > 100000000 ? 100 : (ns + 999999) / 1000000;
 }
 
 static void serve(struct server *s)

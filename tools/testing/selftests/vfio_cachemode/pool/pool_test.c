@@ -496,7 +496,7 @@ static void linger(struct note *note)
 	stage = 2;
 }
 
-/* Queues itself again, and lingers. */
+/* Queues itself again, and lingers until that is cancelled. */
 static void rearm(struct note *note)
 {
 	struct vfiomem_buf buf = note->buf;
@@ -507,7 +507,8 @@ static void rearm(struct note *note)
 	note->waiter.how.owner = &stage;
 	expect_eq(vfiomem_pool_wait(note->pool, &note->waiter), 0);
 	stage = 1;
-	usleep(100000);
+	while (stats_of(note->pool).waiting)
+		usleep(1000);
 	expect_eq(vfiomem_pool_unmap(note->pool, &buf), 0);
 	stage = 2;
 }

@@ -5,7 +5,7 @@
 
 #include "trace.h"
 
-const uint64_t trace_slots = 0x10000000;
+const uint64_t trace_slots = 0x70000000;
 const unsigned int trace_breakpoint_skip = 1;	/* int3 is a trap, not a fault */
 
 uint64_t *trace_pc(ucontext_t *uc)
