@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -67,14 +66,6 @@ static void fill_random(unsigned char *p, size_t n, uint64_t *seed)
 	}
 	for (v = random64(seed); i < n; i++, v >>= 8)
 		p[i] = v;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* Lengths that a copier may treat differently, most of them short. */

@@ -147,6 +147,9 @@ int access_signal(void (*access)(volatile void *p, uint64_t value),
 void load64(volatile void *p, uint64_t unused);
 void store64(volatile void *p, uint64_t value);
 
+/* Time that passes. */
+uint64_t now_ms(void);
+
 /* A deterministic generator: a failing run can be had again. */
 uint64_t random64(uint64_t *state);
 

@@ -24,7 +24,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../vfio_test.h"
@@ -56,14 +55,6 @@ static const char *bdf;
 #define LONG_MS		180000
 
 #define DO(...)	CHECK_EQ(window_do(bdf, NULL, 0, __VA_ARGS__), 0)
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
 
 static uint64_t number(const char *command)
 {

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -116,14 +115,6 @@ TEST_F(kvm, disabled_memory)
 	set_memory_enable(self->device.fd, true);
 	ASSERT_EQ(0, kvm_guest_load(&self->guest, SPOT, &value));
 	EXPECT_EQ(0x1234, value);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /*
