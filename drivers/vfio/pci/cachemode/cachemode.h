@@ -48,7 +48,8 @@ enum cachemode_entry {
 };
 
 /**
- * struct cachemode_stats - what happened to a region since the driver was bound
+ * struct cachemode_stats - what happened to a region since it was made: when the
+ *	driver was bound, or its policy set
  * @faults: page faults taken, those that had to be taken again included
  * @entries: page-table entries installed, by enum cachemode_entry
  * @reads: read() calls
@@ -204,7 +205,7 @@ enum cachemode_reset {
  *	may have been without power
  * @not_ready_since: jiffies when it was first found not ready since then, 0: never
  * @nl_entry: in the list of devices that netlink.c shows
- * @ioeventfds_lock: innermost; @ioeventfds and @nr_ioeventfds
+ * @ioeventfds_lock: see below
  * @ioeventfds: of the BARs that we serve
  * @nr_ioeventfds: length of @ioeventfds
  *
@@ -218,6 +219,8 @@ enum cachemode_reset {
  * - power_lock: held around a write to the power management registers and what
  *	follows from it
  * - mmap_lock: held by the kernel around mmap and faults
+ * - ioeventfds_lock: @ioeventfds and @nr_ioeventfds.  To add or remove one waits
+ *	for one that writes, under the locks that follow
  * - vfio_pci_core_device.memory_lock: whether memory is enabled and powered.
  *   Held for reading around each access and each insertion of a page-table
  *   entry.  User memory is never touched under it: that may fault on a mapping
@@ -251,7 +254,7 @@ struct cachemode_device {
 
 	struct list_head nl_entry;
 
-	struct mutex ioeventfds_lock;	/* innermost */
+	struct mutex ioeventfds_lock;	/* see the lock order above */
 	struct list_head ioeventfds;
 	unsigned int nr_ioeventfds;
 };

@@ -124,6 +124,10 @@ static int poll_ready(struct cachemode_region *region)
 			-ETIMEDOUT : -EAGAIN;
 	}
 	up_write(&cdev->reset_lock);
+	if (ret == -ETIMEDOUT)
+		dev_err_ratelimited(&cdev->core.pdev->dev,
+				    "region %u is not ready after %u s\n",
+				    region->index, timeout);
 	return ret;
 }
 

@@ -202,6 +202,22 @@ static int ended(pid_t pid, int ms)
 	return -1;
 }
 
+/* Of the kernel's messages since @log was opened, one of @whom that has @words. */
+static void wait_for_message(int log, const char *whom, const char *words)
+{
+	struct pollfd messages = { .fd = log, .events = POLLIN };
+	char record[4096];
+	ssize_t n;
+
+	do {
+		CHECK_EQ(poll(&messages, 1, LONG_MS), 1);
+		n = read(log, record, sizeof(record) - 1);
+		CHECK(n > 0);
+		record[n] = 0;
+	} while (!strstr(record, whom) || !strstr(record, words));
+	close(log);
+}
+
 /* ---- tests: each in a process of its own, failing by fatal() */
 
 /*
@@ -794,7 +810,7 @@ static void test_access_timeout(void)
 	void *p = map_area(device.fd, &area, 0, 4096, 0);
 	struct read_of what = { device.fd, area.base };
 	const int seconds = part->ready == READY_REGISTERS ? 30 : 1;
-	int status;
+	int log = kernel_log(), status;
 	pid_t reader, toucher;
 
 	touch(p);
@@ -807,6 +823,7 @@ static void test_access_timeout(void)
 	CHECK_EQ(WEXITSTATUS(status), ETIMEDOUT);
 	status = ended(toucher, LONG_MS);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	wait_for_message(log, bdf, "region 4 is not ready after");
 	/* Another reset gives it another chance. */
 	DO("after-reset all 0");
 	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
@@ -907,26 +924,6 @@ static struct vfio_device part_for_errors(void)
 	return open_part();
 }
 
-/*
- * The kernel is done with an error, and says so.  Until then it may take the
- * next one for the same.
- */
-static void wait_for_recovery(int log, const char *how)
-{
-	struct pollfd messages = { .fd = log, .events = POLLIN };
-	char record[4096];
-	ssize_t n;
-
-	do {
-		CHECK_EQ(poll(&messages, 1, LONG_MS), 1);
-		n = read(log, record, sizeof(record) - 1);
-		CHECK(n > 0);
-		record[n] = 0;
-	} while (!strstr(record, "device recovery "));
-	CHECK(strstr(record, how));
-	close(log);
-}
-
 /* It is told, and nothing else: no reset, and memory stays as it is. */
 static void test_error_nonfatal(void)
 {
@@ -940,7 +937,8 @@ static void test_error_nonfatal(void)
 	*p = 4;
 	inject_error(PCI_ERR_UNC_COMP_ABORT);
 	CHECK(told(event, NULL, LONG_MS));
-	wait_for_recovery(log, "successful");
+	/* Until then the kernel may take another one for the same. */
+	wait_for_message(log, "pcieport", "device recovery successful");
 	CHECK_EQ(*p, 4);
 	CHECK_EQ(last_record(MOCKLOG_RESET), before);
 	vfio_close(&device);
@@ -967,7 +965,7 @@ static void recovered(const struct vfio_device *device, void *p, int log)
 	CHECK_EQ(ended(toucher, LONG_MS), 0);
 	CHECK_EQ(*(volatile uint64_t *)p, 1);
 	/* Until then a reset is refused, as long as the kernel has the part locked. */
-	wait_for_recovery(log, "successful");
+	wait_for_message(log, "pcieport", "device recovery successful");
 	DO("after-reset all 0");
 	CHECK_EQ(reset_part(device, RESET_FLR), 0);
 	CHECK_EQ(*(volatile uint64_t *)p, 1);
@@ -990,7 +988,7 @@ static void given_up(const struct vfio_device *device, void *p,
 	reader = in_child(read_one, &what);
 	CHECK(ended(toucher, LONG_MS) != -1);
 	CHECK(ended(reader, LONG_MS) != -1);
-	wait_for_recovery(log, "failed");
+	wait_for_message(log, "pcieport", "device recovery failed");
 }
 
 static void test_error_fatal(void)
