@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# make help says what there is.
+# make help says what there is.  Without a target: all that a host needs.
 
 ROOT	:= $(CURDIR)
 TESTDIR	:= tools/testing/selftests/vfio_cachemode
 
+.PHONY: all
+all: modules lib tools
+
 .PHONY: help
 help:
 	@echo 'On the machine that has the device:'
-	@echo '  make modules     the driver, for the running kernel (or KDIR=...;'
+	@echo '  make             all of these:'
+	@echo '    make modules   the driver, for the running kernel (or KDIR=...;'
 	@echo '                   ARCH=arm64 CROSS_COMPILE=... crosses)'
-	@echo '  make lib tools   libvfiomem, and the operator'\''s tool'
-	@echo '  make install     these two (PREFIX=, DESTDIR=); make modules_install'
+	@echo '    make lib       libvfiomem'
+	@echo '    make tools     the operator'\''s tool'
+	@echo '  make install     the same (PREFIX=, DESTDIR=); or modules_install,'
+	@echo '                   lib_install, tools_install'
 	@echo 'In virtual machines, on any machine (the tools come along, cached):'
 	@echo '  make demo        reported modes beside page tables, x86 and arm64'
 	@echo '  make story       a disk that breaks on device memory, and one that does not'
@@ -68,7 +74,8 @@ modules:
 
 .PHONY: modules_install
 modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(FARM) modules_install
+	$(MAKE) -C $(KDIR) M=$(FARM) \
+		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') modules_install
 
 # Reads page tables back for the tests: never part of an installation.
 .PHONY: ptewalk
@@ -95,15 +102,20 @@ endif
 PREFIX	?= /usr/local
 export PREFIX DESTDIR
 
-.PHONY: lib tools install
+.PHONY: lib tools
 lib:
 	$(MAKE) -C tools/lib/vfiomem
 
 tools:
 	$(MAKE) -C tools/vfio-cachemode
 
-install: lib tools
+.PHONY: install lib_install tools_install
+install: modules_install lib_install tools_install
+
+lib_install: lib
 	$(MAKE) -C tools/lib/vfiomem install
+
+tools_install: tools
 	$(MAKE) -C tools/vfio-cachemode install
 
 .PHONY: docs
