@@ -3,20 +3,46 @@
  * Copy a command into a device's memory, ring its doorbell, and read back the
  * answer.
  *
- *	doorbell DEVICE
+ *	doorbell BDF
  *
- * DEVICE is a VFIO character device such as /dev/vfio/devices/vfio0, already
- * bound to an iommufd by the caller's descriptor 3, or any file that answers
- * VFIO_DEVICE_GET_REGION_INFO.  Region 2 is taken for the memory, the first
- * page of region 0 for registers.
+ * BDF is the address of a PCI device that is bound to a vfio-pci driver, such as
+ * 0000:01:00.0.  Region 2 is taken for its memory, the first bytes of region 0 for
+ * registers.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
+#include <linux/vfio.h>
 
 #include "vfiomem.h"
+
+/* Through its IOMMU group: no address of ours is mapped for the device's DMA. */
+static int open_device(const char *bdf)
+{
+	char path[160], link[128];
+	int container, group, device;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	n = readlink(path, link, sizeof(link) - 1);
+	if (n < 0)
+		return -errno;
+	link[n] = '\0';
+	snprintf(path, sizeof(path), "/dev/vfio%s", strrchr(link, '/'));
+
+	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	group = open(path, O_RDWR | O_CLOEXEC);
+	if (container < 0 || group < 0 ||
+	    ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		return -errno;
+	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	return device < 0 ? -errno : device;
+}
 
 struct mapping {
 	struct vfiomem_region *region;
@@ -78,15 +104,11 @@ int main(int argc, char **argv)
 	int device, err;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: %s DEVICE\n", argv[0]);
+		fprintf(stderr, "usage: %s BDF\n", argv[0]);
 		return 2;
 	}
-	device = open(argv[1], O_RDWR | O_CLOEXEC);
-	if (device < 0) {
-		perror(argv[1]);
-		return 1;
-	}
-	err = vfiomem_guard_install();
+	device = open_device(argv[1]);
+	err = device < 0 ? device : vfiomem_guard_install();
 	if (!err)
 		err = map(device, 2, &memory);
 	if (!err) {
