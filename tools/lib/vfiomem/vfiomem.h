@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause */
-/*
- * libvfiomem: access to memory that a device or a guest watches.
+/**
+ * DOC: libvfiomem
+ *
+ * Access to memory that a device or a guest watches.
  *
  * memcpy() may split, repeat, widen and reorder accesses.  Nobody minds while
  * nobody looks; a device register, a ring that a guest polls, or a mapping
  * that takes only aligned accesses does.  The calls below say what each of
  * their accesses is.
  *
- * Errors are negative errno values, and each has one meaning here:
+ * Errors are negative errno values, and each has one meaning here::
  *
  *	-EINVAL		the arguments contradict each other or the memory
  *	-EOPNOTSUPP	this CPU cannot do that on memory of this mode
@@ -17,7 +19,8 @@
  *	-EPROTO		the kernel's answer contradicts itself
  *
  * or come from the system call that failed.  A call that returns -EINVAL,
- * -EOPNOTSUPP or -ENOBUFS has accessed nothing.
+ * -EOPNOTSUPP or -ENOBUFS has accessed nothing, but for those of a space across
+ * the borders of ranges.
  */
 #ifndef VFIOMEM_H
 #define VFIOMEM_H
@@ -75,14 +78,27 @@ enum vfiomem_mode {
 	VFIOMEM_NONE		= 0xff,
 };
 
-/* Access bits: the values of VFIO_MMAP_ACCESS_* in <linux/vfio_cachemode.h>. */
-#define VFIOMEM_UNALIGNED	(1U << 0)	/* unaligned accesses do not fault */
-#define VFIOMEM_VECTOR		(1U << 1)	/* accesses of more than 8 bytes */
-#define VFIOMEM_ATOMIC		(1U << 2)	/* CPU read-modify-write */
-#define VFIOMEM_READ_IDEMPOTENT	(1U << 3)	/* bears repeated, early reads */
-#define VFIOMEM_WRITE_MERGE	(1U << 4)	/* bears combined, late writes */
-#define VFIOMEM_COHERENT	(1U << 5)	/* with the device's own accesses */
-#define VFIOMEM_ZERO_LINE	(1U << 6)	/* cache line zeroing works */
+/**
+ * DOC: Access bits
+ *
+ * What may be done to memory, with the values of VFIO_MMAP_ACCESS_* in
+ * <linux/vfio_cachemode.h>::
+ *
+ *	VFIOMEM_UNALIGNED	unaligned accesses do not fault
+ *	VFIOMEM_VECTOR		accesses of more than 8 bytes
+ *	VFIOMEM_ATOMIC		CPU read-modify-write
+ *	VFIOMEM_READ_IDEMPOTENT	it bears repeated and early reads
+ *	VFIOMEM_WRITE_MERGE	it bears combined and late writes
+ *	VFIOMEM_COHERENT	with the device's own accesses
+ *	VFIOMEM_ZERO_LINE	cache line zeroing works
+ */
+#define VFIOMEM_UNALIGNED	(1U << 0)
+#define VFIOMEM_VECTOR		(1U << 1)
+#define VFIOMEM_ATOMIC		(1U << 2)
+#define VFIOMEM_READ_IDEMPOTENT	(1U << 3)
+#define VFIOMEM_WRITE_MERGE	(1U << 4)
+#define VFIOMEM_COHERENT	(1U << 5)
+#define VFIOMEM_ZERO_LINE	(1U << 6)
 
 /**
  * struct vfiomem_attr - what may be done to a piece of memory
@@ -576,16 +592,21 @@ static inline int vfiomem_is_one_access(struct vfiomem_attr attr,
 	       (fits && ((uintptr_t)p & (size - 1)) == 0);
 }
 
-/*
- * vfiomem_load8() ... vfiomem_load64(), vfiomem_store8() ... vfiomem_store64()
- * - one load or store
+/**
+ * DOC: One load or store
  *
- *	uint32_t vfiomem_load32(struct vfiomem_attr attr,
- *				const volatile void *p);
- *	void vfiomem_store32(struct vfiomem_attr attr, volatile void *p,
- *			     uint32_t value);
- *	uint32_t vfiomem_load32_le(...);
- *	void vfiomem_store32_le(...);
+ * Of 32 bits, and all others likewise::
+ *
+ *	uint32_t vfiomem_load32(struct vfiomem_attr attr, const volatile void *p);
+ *	void vfiomem_store32(struct vfiomem_attr attr, volatile void *p, uint32_t value);
+ *
+ *	vfiomem_load8	vfiomem_store8
+ *	vfiomem_load16	vfiomem_store16	vfiomem_load16_le	vfiomem_store16_le
+ *	vfiomem_load32	vfiomem_store32	vfiomem_load32_le	vfiomem_store32_le
+ *	vfiomem_load64	vfiomem_store64	vfiomem_load64_le	vfiomem_store64_le
+ *
+ * For what cannot be one access the inlines call vfiomem_load_pieces() and
+ * vfiomem_store_pieces(), which are exported for them alone.
  *
  * Promises 1 to 4 of vfiomem_copy(), RELAXED.  Values are host-endian, those
  * of the _le forms little-endian in memory.  On a CPU that vfiomem_width()
@@ -956,8 +977,9 @@ int vfiomem_pool_create(struct vfiomem_pool **pool,
  * still out they stay good, and are to be unmapped as ever; the last of them
  * frees the pool. vfiomem_pool_stats() says how many there are.
  *
- * A late call with the handle gets -ESHUTDOWN, as long as no pool was created
- * since: that may have the same handle, and gets the call.
+ * A late call with the handle, but for vfiomem_pool_stats() and
+ * vfiomem_pool_cancel(), gets -ESHUTDOWN, as long as no pool was created since:
+ * that may have the same handle, and gets the call.
  *
  * Return: 0; -EBUSY if buffers were out; -ESHUTDOWN if the pool was closed
  * before; -EDEADLK in a callback of this pool; -EINVAL.
@@ -1154,7 +1176,26 @@ struct vfiomem_io {
 	unsigned int max_width;
 };
 
-/* The range cannot be written. */
+/**
+ * DOC: Flags of ranges, spaces and mappings
+ *
+ * In a range's flags::
+ *
+ *	VFIOMEM_RANGE_READONLY	it cannot be written
+ *
+ * In those of a space::
+ *
+ *	VFIOMEM_SPACE_GUARDED	copies from and to DEVICE ranges survive SIGBUS,
+ *				see vfiomem_copy_guarded()
+ *
+ * In those of a mapping, one of READ and WRITE::
+ *
+ *	VFIOMEM_MAP_READ	the caller reads guest memory
+ *	VFIOMEM_MAP_WRITE	the caller writes guest memory
+ *	VFIOMEM_MAP_CPU_ONLY	only the CPU touches it: no O_DIRECT, no vhost, no
+ *				registered buffer, for the kernel cannot pin the
+ *				pages of a device's mapping
+ */
 #define VFIOMEM_RANGE_READONLY	(1U << 0)
 
 /**
@@ -1182,7 +1223,6 @@ struct vfiomem_range {
 	void *opaque;
 };
 
-/* Copies from and to DEVICE ranges survive SIGBUS, see vfiomem_copy_guarded(). */
 #define VFIOMEM_SPACE_GUARDED	(1U << 0)
 
 /**
@@ -1201,13 +1241,8 @@ struct vfiomem_space_options {
 	void *opaque;
 };
 
-/* What a mapping is for: one of READ and WRITE. */
-#define VFIOMEM_MAP_READ	(1U << 0)	/* the caller reads guest memory */
-#define VFIOMEM_MAP_WRITE	(1U << 1)	/* the caller writes guest memory */
-/*
- * Only the CPU touches it: no O_DIRECT, no vhost, no registered buffer, for
- * the kernel cannot pin the pages of a device's mapping.
- */
+#define VFIOMEM_MAP_READ	(1U << 0)
+#define VFIOMEM_MAP_WRITE	(1U << 1)
 #define VFIOMEM_MAP_CPU_ONLY	(1U << 2)
 
 /* vfiomem_space_map_sg() and its like take at most so many pieces at a time. */
@@ -1237,7 +1272,8 @@ struct vfiomem_mapping {
 
 /**
  * struct vfiomem_space_waiter - a request that waits for budget
- * @granted: as in struct vfiomem_pool_waiter; @result is the number of mappings
+ * @granted: as in struct vfiomem_pool_waiter, but never NULL; @result is the
+ *	number of mappings
  * @pieces: the list; used only by vfiomem_space_wait() itself
  * @nr: its entries
  * @flags: VFIOMEM_MAP_*
@@ -1318,7 +1354,8 @@ int vfiomem_space_remove(struct vfiomem_space *space, uint64_t id);
  * space's pool: who waits for budget in vfiomem_space_map() or
  * vfiomem_space_wait() holds the range already, and may need those bytes.
  *
- * Return: 0; -EBUSY if it was not removed; -EDEADLK in a callback.
+ * Return: 0, also if there is no such range; -EBUSY if it was not removed;
+ * -EDEADLK in a callback; -EINVAL.
  */
 int vfiomem_space_wait_unused(struct vfiomem_space *space, uint64_t id);
 
@@ -1450,7 +1487,8 @@ int vfiomem_space_unmap(struct vfiomem_space *space,
  * Each part that lies in one range keeps the promises of vfiomem_copy(), and
  * the order holds across the borders.
  *
- * Return: 0; -ENXIO, -EACCES, or an error of the copy or of a callback. What
+ * Return: 0; -ENXIO; -EACCES; -EINVAL, also if what is to be accessed is
+ * narrower than a callback takes; or an error of the copy or of a callback. What
  * comes before the range that it comes from was copied.
  */
 int vfiomem_space_read(struct vfiomem_space *space, uint64_t addr, void *buf,
