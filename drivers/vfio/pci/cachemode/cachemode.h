@@ -204,6 +204,7 @@ enum cachemode_reset {
  * @ready: memory was seen ready since the last reset, and the last time that it
  *	may have been without power
  * @not_ready_since: jiffies when it was first found not ready since then, 0: never
+ * @not_ready_told: that it took too long since then is in the log
  * @nl_entry: in the list of devices that netlink.c shows
  * @ioeventfds_lock: see below
  * @ioeventfds: of the BARs that we serve
@@ -225,7 +226,7 @@ enum cachemode_reset {
  *   Held for reading around each access and each insertion of a page-table
  *   entry.  User memory is never touched under it: that may fault on a mapping
  *   of this very device, which takes it again after mmap_lock
- * - reset_lock: @in_reset, @ready and @not_ready_since.  Held for reading
+ * - reset_lock: @in_reset, @ready and @not_ready_*.  Held for reading
  *   around each access and insertion, so that when a reset has set @in_reset
  *   and zapped, no entry is left.  Resets that VFIO starts hold memory_lock for
  *   writing already; others (sysfs, error recovery) do not, hence this lock
@@ -251,6 +252,7 @@ struct cachemode_device {
 	unsigned int in_reset;
 	bool ready;
 	unsigned long not_ready_since;
+	bool not_ready_told;
 
 	struct list_head nl_entry;
 

@@ -83,6 +83,13 @@ static bool look(struct cachemode_device *cdev, const void __iomem *bar0,
 	}
 }
 
+/* The time that it may take begins with the next look, and is told once. */
+static void start_over(struct cachemode_device *cdev)
+{
+	cdev->not_ready_since = 0;
+	cdev->not_ready_told = false;
+}
+
 /*
  * Had the time passed when a look began?  Not when it ended: between the two
  * the CPU may have been away for longer than that.
@@ -104,6 +111,7 @@ static int poll_ready(struct cachemode_region *region)
 	const void __iomem *bar0 = NULL;
 	unsigned int timeout = BAR0_TIMEOUT;
 	unsigned long began;
+	bool tell = false;
 	int ret = 0;
 
 	/* Only a function with device memory has the status registers. */
@@ -122,12 +130,13 @@ static int poll_ready(struct cachemode_region *region)
 			cdev->not_ready_since = jiffies ?: 1;
 		ret = timed_out(began, cdev->not_ready_since, timeout) ?
 			-ETIMEDOUT : -EAGAIN;
+		tell = ret == -ETIMEDOUT && !cdev->not_ready_told;
+		cdev->not_ready_told |= tell;
 	}
 	up_write(&cdev->reset_lock);
-	if (ret == -ETIMEDOUT)
-		dev_err_ratelimited(&cdev->core.pdev->dev,
-				    "region %u is not ready after %u s\n",
-				    region->index, timeout);
+	if (tell)
+		pci_err(cdev->core.pdev, "region %u is not ready: %pe\n",
+			region->index, ERR_PTR(ret));
 	return ret;
 }
 
@@ -253,7 +262,7 @@ void cachemode_ready_recheck(struct cachemode_device *cdev)
 {
 	down_write(&cdev->reset_lock);
 	cdev->ready = false;
-	cdev->not_ready_since = 0;
+	start_over(cdev);
 	up_write(&cdev->reset_lock);
 }
 
@@ -285,7 +294,7 @@ void cachemode_reset_begin(struct cachemode_device *cdev,
 	down_write(&cdev->reset_lock);
 	cdev->in_reset |= reset;
 	cdev->ready = false;
-	cdev->not_ready_since = 0;
+	start_over(cdev);
 	up_write(&cdev->reset_lock);
 	cachemode_zap(cdev);
 }
@@ -307,7 +316,7 @@ void cachemode_reset_end(struct cachemode_device *cdev,
 	was_in_reset = cdev->in_reset & reset;
 	cdev->in_reset &= ~reset;
 	if (was_in_reset)
-		cdev->not_ready_since = 0;
+		start_over(cdev);
 	up_write(&cdev->reset_lock);
 	/* Open and close reset as well: that is not news. */
 	if (was_in_reset && READ_ONCE(cdev->live))

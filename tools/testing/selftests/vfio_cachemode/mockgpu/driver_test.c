@@ -209,12 +209,16 @@ static void wait_for_message(int log, const char *whom, const char *words)
 	char record[4096];
 	ssize_t n;
 
-	do {
+	for (;;) {
 		CHECK_EQ(poll(&messages, 1, LONG_MS), 1);
 		n = read(log, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;	/* older ones were overwritten */
 		CHECK(n > 0);
 		record[n] = 0;
-	} while (!strstr(record, whom) || !strstr(record, words));
+		if (strstr(record, whom) && strstr(record, words))
+			break;
+	}
 	close(log);
 }
 
@@ -823,7 +827,7 @@ static void test_access_timeout(void)
 	CHECK_EQ(WEXITSTATUS(status), ETIMEDOUT);
 	status = ended(toucher, LONG_MS);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
-	wait_for_message(log, bdf, "region 4 is not ready after");
+	wait_for_message(log, bdf, "region 4 is not ready: -ETIMEDOUT");
 	/* Another reset gives it another chance. */
 	DO("after-reset all 0");
 	CHECK_EQ(reset_part(&device, RESET_FLR), 0);
@@ -932,13 +936,17 @@ static void test_error_nonfatal(void)
 	volatile uint64_t *p = map_area(device.fd, &area, 0, 4096, 0);
 	int event = take_interrupt(&device, VFIO_PCI_ERR_IRQ_INDEX, 0);
 	const uint64_t before = last_record(MOCKLOG_RESET);
-	int log = kernel_log();
+	unsigned int i;
+	int log;
 
 	*p = 4;
-	inject_error(PCI_ERR_UNC_COMP_ABORT);
-	CHECK(told(event, NULL, LONG_MS));
-	/* Until then the kernel may take another one for the same. */
-	wait_for_message(log, "pcieport", "device recovery successful");
+	for (i = 0; i < 2; i++) {
+		log = kernel_log();
+		inject_error(PCI_ERR_UNC_COMP_ABORT);
+		CHECK(told(event, NULL, LONG_MS));
+		/* Until then the kernel may take the next one for the same. */
+		wait_for_message(log, "pcieport", "device recovery successful");
+	}
 	CHECK_EQ(*p, 4);
 	CHECK_EQ(last_record(MOCKLOG_RESET), before);
 	vfio_close(&device);
