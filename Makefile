@@ -75,7 +75,7 @@ modules:
 .PHONY: modules_install
 modules_install: modules
 	$(MAKE) -C $(KDIR) M=$(FARM) \
-		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') modules_install
+		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 
 # Reads page tables back for the tests: never part of an installation.
 .PHONY: ptewalk
@@ -100,14 +100,20 @@ endif
 # --- library, tool, packages ------------------------------------------------
 
 PREFIX	?= /usr/local
+# The parts install from directories of their own.
+override DESTDIR := $(abspath $(DESTDIR))
 export PREFIX DESTDIR
+
+# CROSS_COMPILE is for the driver: these are for the machine that builds them.
+native = $(if $(CROSS_COMPILE),$(error Cross build "make modules"; for the \
+	library and the tool see their Makefiles))
 
 .PHONY: lib tools
 lib:
-	$(MAKE) -C tools/lib/vfiomem
+	$(native)$(MAKE) -C tools/lib/vfiomem
 
 tools:
-	$(MAKE) -C tools/vfio-cachemode
+	$(native)$(MAKE) -C tools/vfio-cachemode
 
 .PHONY: install lib_install tools_install
 install: modules_install lib_install tools_install
