@@ -35,9 +35,10 @@ static int open_device(const char *bdf)
 	snprintf(path, sizeof(path), "/dev/vfio%s", strrchr(link, '/'));
 
 	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (container < 0)
+		return -errno;
 	group = open(path, O_RDWR | O_CLOEXEC);
-	if (container < 0 || group < 0 ||
-	    ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	if (group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
 	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		return -errno;
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
